@@ -1,0 +1,48 @@
+"""Who may do what: one table (source: design, section 8). Doors ask `user.can("payouts.approve")` and nothing else.
+
+Approving is finance's and the manager's step, never an administrator's by virtue of the role, and being a Django superuser
+grants nothing here. Services check separation of duties on top: nobody approves what they made or receive.
+"""
+
+from functools import cache
+
+from incentives.accounts.models import Role
+
+M, F, P, PA, A, AU = Role.MANAGER, Role.FINANCE, Role.PARTICIPANT, Role.PARTNER_ADMIN, Role.ADMINISTRATOR, Role.AUDITOR
+
+GRANTS: dict[str, frozenset[str]] = {
+    "programs.view": frozenset({M, F, A, AU}),
+    "programs.edit": frozenset({M}),
+    "programs.publish": frozenset({M}),
+    "activities.view": frozenset({M, F, A, AU}),
+    "activities.import": frozenset({M, A}),
+    "activities.repair": frozenset({M, A}),
+    "participants.view": frozenset({M, F, A, AU}),
+    "participants.edit": frozenset({M, A}),
+    "payouts.view": frozenset({M, F, AU}),
+    "payouts.build": frozenset({M}),
+    "payouts.approve": frozenset({F}),
+    "payouts.approve_as_manager": frozenset({M}),
+    "payouts.cancel": frozenset({M, F}),
+    "holds.place": frozenset({M, F}),
+    "holds.lift": frozenset({F}),
+    "budgets.view": frozenset({M, F, AU}),
+    "budgets.fund": frozenset({F}),
+    "orders.view": frozenset({M, F, AU}),
+    "orders.resolve": frozenset({F}),
+    "catalogue.refresh": frozenset({M, F, A}),
+    "reports.view": frozenset({M, F, AU}),
+    "reports.export": frozenset({M, F, AU}),
+    "connections.view": frozenset({M, A, AU}),
+    "connections.edit": frozenset({A}),
+    "users.edit": frozenset({A}),
+    "audit.view": frozenset({F, A, AU}),
+    "me.view": frozenset({P, PA}),
+    "me.reveal": frozenset({P, PA}),
+}
+
+
+@cache
+def roles_with(permission: str) -> frozenset[str]:
+    """The roles that grant `permission`. KeyError for a permission that is not in the table: a typo must not pass."""
+    return GRANTS[permission]
