@@ -3,15 +3,14 @@
 from dataclasses import dataclass
 from decimal import ROUND_HALF_UP, Decimal
 
+_TWO = (
+    "AED ARS AUD BGN BRL CAD CHF CNY COP CZK DKK EGP EUR GBP HKD HUF IDR ILS INR KES MAD MXN MYR NGN NOK NZD PEN PHP "
+    "PLN QAR RON SAR SEK SGD THB TRY TWD UAH USD UYU ZAR"
+)
 MINOR_DIGITS = {
-    **dict.fromkeys(
-        "AED ARS AUD BGN BRL CAD CHF CNY COP CZK DKK EGP EUR GBP HKD HUF IDR ILS INR KES MAD MXN MYR NGN NOK NZD PEN "
-        "PHP PLN QAR RON SAR SEK SGD THB TRY TWD UAH USD UYU VND ZAR".split(),
-        2,
-    ),
-    **dict.fromkeys("CLP ISK JPY KRW PYG UGX XAF XOF".split(), 0),
+    **dict.fromkeys(_TWO.split(), 2),
+    **dict.fromkeys("CLP ISK JPY KRW PYG UGX VND XAF XOF".split(), 0),
     **dict.fromkeys("BHD JOD KWD OMR TND".split(), 3),
-    "VND": 0,
 }
 """Digits after the point per ISO 4217 currency. A currency missing here is refused rather than guessed."""
 

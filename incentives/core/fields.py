@@ -4,6 +4,7 @@ from decimal import ROUND_HALF_UP, Decimal, InvalidOperation
 
 from django.core.exceptions import ValidationError
 from django.db import models
+
 from rewards.money import MINOR_DIGITS
 
 
@@ -39,7 +40,9 @@ class ScaledDecimalField(models.BigIntegerField):
     def formfield(self, **kwargs):
         from django import forms
 
-        return models.Field.formfield(self, **{"form_class": forms.DecimalField, "decimal_places": self.SCALE, **kwargs})
+        return models.Field.formfield(
+            self, **{"form_class": forms.DecimalField, "decimal_places": self.SCALE, **kwargs}
+        )
 
     @property
     def validators(self):  # the integer bounds of the parent do not apply to the decimal
@@ -56,4 +59,6 @@ class CurrencyField(models.CharField):
     def validate(self, value, model_instance):
         super().validate(value, model_instance)
         if value not in MINOR_DIGITS:
-            raise ValidationError(f"{value!r} is not a currency Laurel knows; expected a code such as USD.", code="currency")
+            raise ValidationError(
+                f"{value!r} is not a currency Laurel knows; expected a code such as USD.", code="currency"
+            )
