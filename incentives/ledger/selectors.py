@@ -2,7 +2,7 @@
 
 from dataclasses import dataclass
 
-from django.db.models import Q, Sum
+from django.db.models import F, Q, Sum
 
 from incentives.ledger.models import Account, Budget, Posting
 from rewards.money import Money
@@ -64,14 +64,8 @@ def check_postings() -> list[str]:
         if account.tracked and value < 0:
             problems.append(f"{account.code}: below zero ({value})")
     problems += [f"book {book} {currency} does not balance: {v}" for (book, currency), v in books.items() if v]
-    crossing = Posting.objects.exclude(source__book=_f("destination__book")).exclude(pk=None)
+    crossing = Posting.objects.exclude(source__book=F("destination__book"))
     problems += [f"{posting.key}: moves money between two books" for posting in crossing[:20]]
-    mixed = Posting.objects.filter(~Q(source__currency=_f("currency")) | ~Q(destination__currency=_f("currency")))
+    mixed = Posting.objects.filter(~Q(source__currency=F("currency")) | ~Q(destination__currency=F("currency")))
     problems += [f"{posting.key}: currency differs from its accounts" for posting in mixed[:20]]
     return problems
-
-
-def _f(path: str):
-    from django.db.models import F
-
-    return F(path)
