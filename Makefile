@@ -41,7 +41,7 @@ bench: .venv/.dev  ## measure, and write docs/benchmarks.md (ARGS="intake" for o
 	@exec $(RUN) -m tests.bench $(ARGS)
 
 lock: .venv/.dev  ## write the pinned lower part of requirements.txt and requirements-dev.txt anew
-	@$(RUN) .ci/lock.py
+	@$(RUN) .ci/lock.py $(ARGS)
 
 clean:  ## remove the virtual environment and what tests left; the demo's data in var/ stays
 	@rm -rf .venv staticfiles test-output .pytest_cache .ruff_cache .hypothesis
