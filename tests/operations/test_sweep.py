@@ -96,6 +96,16 @@ def test_every_must_be_positive():
 
 
 @pytest.mark.django_db
+def test_check_tells_a_silent_sweep_from_a_living_one(sweepers, capsys):
+    with pytest.raises(CommandError, match="The sweep is silent: no sweep ran yet"):
+        call_command("sweep", check=True)
+    operations.sweep()
+    sweepers.clear()
+    call_command("sweep", check=True)
+    assert (capsys.readouterr().out, sweepers) == ("The sweep is alive.\n", [])
+
+
+@pytest.mark.django_db
 def test_two_sweeps_never_run_at_the_same_time(sweepers):
     with holding("sweep") as mine:
         assert mine

@@ -6,7 +6,7 @@ import time
 
 from django.core.management.base import BaseCommand, CommandError
 
-from incentives.operations import sweep
+from incentives.operations import health, sweep
 
 PATIENCE_SECONDS = 120
 
@@ -19,12 +19,15 @@ class Command(BaseCommand):
 
     def add_arguments(self, parser):
         parser.add_argument("--loop", action="store_true", help="go on until SIGTERM or Ctrl-C")
+        parser.add_argument("--check", action="store_true", help="sweep nothing; exit status 1 when nobody has for 60 s")
         parser.add_argument("--every", type=float, default=15, help="seconds between two sweeps of a loop (15)")
 
-    def handle(self, *, loop, every, **options):
+    def handle(self, *, loop, check, every, **options):
         if every <= 0:
             raise CommandError("--every: expected a number of seconds above 0.")
-        if loop:
+        if check:
+            self._check()
+        elif loop:
             self._loop(every)
         else:
             self._once()
@@ -35,6 +38,13 @@ class Command(BaseCommand):
             signal.signal(number, lambda *_: ended.set())
         self.stdout.write(f"Sweeping every {every:g} s.")
         sweep.loop(every, ended.wait)
+
+    def _check(self) -> None:
+        try:
+            health.sweep()
+        except health.NotReady as exc:
+            raise CommandError(f"The sweep is silent: {exc}") from exc
+        self.stdout.write("The sweep is alive.")
 
     def _once(self) -> None:
         deadline = time.monotonic() + PATIENCE_SECONDS
