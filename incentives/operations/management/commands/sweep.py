@@ -19,7 +19,9 @@ class Command(BaseCommand):
 
     def add_arguments(self, parser):
         parser.add_argument("--loop", action="store_true", help="go on until SIGTERM or Ctrl-C")
-        parser.add_argument("--check", action="store_true", help="sweep nothing; exit status 1 when nobody has for 60 s")
+        parser.add_argument(
+            "--check", action="store_true", help="sweep nothing; exit status 1 when nobody has for 60 s"
+        )
         parser.add_argument("--every", type=float, default=15, help="seconds between two sweeps of a loop (15)")
 
     def handle(self, *, loop, check, every, **options):
