@@ -104,7 +104,8 @@ class Delivery(models.Model):
     object_id = models.CharField(max_length=255, blank=True)
     channel = models.CharField(max_length=10, choices=Channel.choices, default=Channel.PUSH)
     raw = models.TextField(blank=True)
-    content_hash = models.CharField(max_length=64)  # SHA-256 of the normalised content
+    event = models.JSONField(default=dict)  # the normalised content, which the worker reads; personal data as well
+    content_hash = models.CharField(max_length=64)  # SHA-256 of `event`
     overrides = models.JSONField(default=dict, blank=True)  # values mended by a person, with the reason in the audit
     headers = models.JSONField(default=dict, blank=True)  # without credentials
     received_at = models.DateTimeField(default=timezone.now)
