@@ -13,6 +13,7 @@ _DEFAULTS = {
     "READ_SECONDS": 30,
     "CALL_DEADLINE_SECONDS": 45,  # one step: token, POST and the GETs a 409 asks for, together
     "MINT_SECONDS": 20,
+    "TOKEN_WAIT_SECONDS": 8,  # for another worker's mint; after that the order waits for the next sweep instead
     "LEASE_SECONDS": 180,
     "SLOT_LEASE_SECONDS": 60,  # longer than a call, so that a slot is never free while its call runs
     "DRAIN_SECONDS": 10,  # a task starts no further call after this; 10 + 45 stays below the soft limit of 60

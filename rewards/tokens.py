@@ -36,6 +36,7 @@ def current(channel: Channel, client: ProviderClient, deadline: Deadline) -> Bea
 
     Raises NotSent when nobody has minted one in time, and what minting raises.
     """
+    give_up = time.monotonic() + min(conf.TOKEN_WAIT_SECONDS, deadline.left)
     while True:
         row, _ = ProviderToken.objects.select_related("channel").get_or_create(channel=channel)
         now = clock.now()
@@ -43,7 +44,7 @@ def current(channel: Channel, client: ProviderClient, deadline: Deadline) -> Bea
             return BearerToken(value, row.generation)
         if _win_mint(row, now):
             return _mint(row, client, deadline)
-        if deadline.left <= POLL_SECONDS:
+        if time.monotonic() > give_up:
             raise NotSent("Another worker is fetching a token")
         time.sleep(POLL_SECONDS)
 

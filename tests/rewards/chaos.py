@@ -46,8 +46,8 @@ OTHER_FAULTS = [
 class Chaos:
     """The processes of one run, and its numbers."""
 
-    def __init__(self, folder: Path, database: str, redis: str, in_flight: int, seed: int):
-        self.folder, self.database, self.redis, self.seed = folder, database, redis, seed
+    def __init__(self, folder: Path, database: str, redis: str, in_flight: int, seed: int, calm: bool):
+        self.folder, self.database, self.redis, self.seed, self.calm = folder, database, redis, seed, calm
         self.sandbox_port, self.web_port = services.free_port(), services.free_port()
         self.random, self.running = random.Random(seed), {}
         self.numbers = {"worker_kills": 0, "broker_flushes": 0, "channel_reopened": 0}
@@ -81,7 +81,7 @@ class Chaos:
 
     def start_all(self, latency: int) -> None:
         shares = [{"fault": fault, "probability": share, "seconds": 1} for fault, share in POST_FAULTS.items()]
-        (self.folder / "faults.json").write_text(json.dumps(_conditional(shares) + OTHER_FAULTS))
+        (self.folder / "faults.json").write_text(json.dumps([] if self.calm else _conditional(shares) + OTHER_FAULTS))
         self.start(
             "sandbox", "manage.py", "sandbox", "--port", str(self.sandbox_port), "--db", str(self.folder / "sandbox.sqlite3"),
             "--latency", str(latency), "--seed", str(self.seed), "--faults", str(self.folder / "faults.json"),
@@ -186,7 +186,7 @@ def watch(chaos: Chaos, orders: int, seconds: float, kill_every: float) -> None:
     from rewards.services import open_channel, resume_unfunded
 
     end, next_kill = time.monotonic() + seconds, time.monotonic() + kill_every
-    flush_at = [orders // 3, orders * 2 // 3]
+    flush_at = [] if chaos.calm else [orders // 3, orders * 2 // 3]
     open_states = ("draft", "submitting", "pending", "unfunded")
     while time.monotonic() < end:
         left = RewardOrder.objects.filter(state__in=open_states).count()
@@ -195,7 +195,7 @@ def watch(chaos: Chaos, orders: int, seconds: float, kill_every: float) -> None:
         if flush_at and orders - left >= flush_at[0]:
             flush_at.pop(0)
             chaos.flush_broker()
-        if time.monotonic() > next_kill and left > orders * 0.02:
+        if not chaos.calm and time.monotonic() > next_kill and left > orders * 0.02:
             chaos.kill_a_worker()
             next_kill = time.monotonic() + kill_every
         if channels.current().state != "open":
@@ -244,6 +244,7 @@ def main() -> int:
     parser.add_argument("--latency", type=int, default=20, help="milliseconds per answer of the sandbox")
     parser.add_argument("--in-flight", type=int, default=4)
     parser.add_argument("--kill-every", type=float, default=4)
+    parser.add_argument("--calm", action="store_true", help="no faults and no harm: how fast is it?")
     parser.add_argument("--seed", type=int, default=1)
     parser.add_argument("--embedded", action="store_true", help="SQLite and the file-system broker")
     parser.add_argument("--database-url", default="")
@@ -259,7 +260,7 @@ def main() -> int:
         else:
             redis = redis or stack.enter_context(services.redis()) + "/0"
             database = stack.enter_context(_own_database(database or stack.enter_context(services.postgres())))
-        chaos = Chaos(folder, database, redis, given.in_flight, given.seed)
+        chaos = Chaos(folder, database, redis, given.in_flight, given.seed, given.calm)
         stack.callback(chaos.stop)
         numbers = run(chaos, given.orders, given.seconds, given.latency, given.kill_every)
         from django.db import connections

@@ -115,7 +115,7 @@ def recover(world, order: RewardOrder) -> list[str]:
             return reviews
         moments = [moment for moment in (order.next_attempt_at, order.lease_until) if moment]
         wait = (max(moments) - clock.now()).total_seconds() + 1 if moments else 1
-        world.advance(max(wait, 6))
+        world.advance(max(wait, 30))  # longer than a token is being fetched
     raise AssertionError(f"{order.state} never ends: {order.last_problem}")
 
 
