@@ -4,6 +4,8 @@ from django.contrib import admin
 from django.urls import include, path
 
 urlpatterns = [
+    path("", include("incentives.core.urls")),
+    path("", include("incentives.accounts.urls")),  # before allauth: it replaces one of its pages
     path("accounts/", include("allauth.account.urls")),
     path("admin/", admin.site.urls),
 ]
