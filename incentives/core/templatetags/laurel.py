@@ -5,6 +5,7 @@ from datetime import date, datetime, timedelta
 from decimal import ROUND_HALF_UP, Decimal
 
 from django import template
+from django.conf import settings
 from django.utils import formats, timezone
 from django.utils.html import format_html
 from django.utils.safestring import mark_safe
@@ -340,3 +341,9 @@ def kind(field) -> str:
 def contents(mapping, key):
     """A value of a dict by a key held in a variable."""
     return mapping.get(key) if mapping else None
+
+
+@register.simple_tag
+def demo_sign_ins() -> list[tuple]:
+    """The demo's (role, e-mail, password), from the setting DEMO_SIGN_INS; nothing in production."""
+    return list(getattr(settings, "DEMO_SIGN_INS", None) or [])
