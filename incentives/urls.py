@@ -9,6 +9,7 @@ urlpatterns = [
     path("", include("incentives.accounts.urls")),  # before allauth: it replaces one of its pages
     path("", include("incentives.programs.urls")),
     path("", include("incentives.ledger.urls")),
+    path("", include("incentives.crm.urls")),
     path("accounts/", include("allauth.account.urls")),
     path("admin/", admin.site.urls),
 ]
