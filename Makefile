@@ -16,10 +16,10 @@ help:  ## list the commands
 	@.ci/install requirements-dev.txt .venv/.dev .venv/.runtime
 
 demo: .venv/.runtime  ## everything on this machine: web, worker, beat, sweep and the provider's sandbox
-	@exec $(RUN) manage.py demo $(ARGS)
+	@exec $(RUN) -m incentives.operations.demo $(ARGS)
 
 demo-reset: .venv/.runtime  ## as demo, after throwing the demo's data away
-	@exec $(RUN) manage.py demo --reset $(ARGS)
+	@exec $(RUN) -m incentives.operations.demo --reset $(ARGS)
 
 test: .venv/.dev  ## all tests on SQLite, then on PostgreSQL + Redis, with a real browser (ARGS="tests/crm -k foo")
 	@exec $(RUN) -m tests.support.run $(ARGS)

@@ -185,11 +185,12 @@ def _write_credits(states, wanted) -> None:
     mark_dirty({key[0] for key in changed | gone})
 
 
-FIELDS = ("version_id", "share_percent", "counted_at", "period_start", "measure", "whole")
+VALUES = ("share_percent", "share_from", "counted_at", "period_start", "measure", "whole")
+"""What a stored credit carries of the rules' Credit, in its order after fact, participant and role."""
 
 
 def _differs(a: Credit, b: Credit) -> bool:
-    return any(getattr(a, name) != getattr(b, name) for name in FIELDS)
+    return a.version_id != b.version_id or any(getattr(a, name) != getattr(b, name) for name in VALUES)
 
 
 def _credit_row(participation_id: int, version: ProgramVersion, value: CreditValue) -> Credit:
@@ -198,11 +199,7 @@ def _credit_row(participation_id: int, version: ProgramVersion, value: CreditVal
         version=version,
         object_id=int(value.fact_id),
         role=value.role,
-        share_percent=value.share_percent,
-        counted_at=value.counted_at,
-        period_start=value.period_start,
-        measure=value.measure,
-        whole=value.whole,
+        **{name: getattr(value, name) for name in VALUES},
     )
 
 
@@ -293,13 +290,10 @@ def _credits_by_participation(participations, keys) -> dict[int, list[CreditValu
     credits: dict[int, list[CreditValue]] = defaultdict(list)
     key_of = {p.pk: keys[p.participant_id] for p in participations}
     rows = Credit.objects.filter(participation__in=participations).values_list(
-        "participation_id", "object_id", "role", "share_percent", "counted_at", "period_start", "measure", "whole"
+        "participation_id", "object_id", "role", *VALUES
     )
-    for pk, object_id, *rest in rows.iterator(chunk_size=5000):
-        role, share, counted_at, period_start, measure, whole = rest
-        credits[pk].append(
-            CreditValue(str(object_id), key_of[pk], role, share, counted_at, period_start, measure, whole)
-        )
+    for pk, object_id, role, *values in rows.iterator(chunk_size=5000):
+        credits[pk].append(CreditValue(str(object_id), key_of[pk], role, *values))
     return credits
 
 
