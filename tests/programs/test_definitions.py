@@ -245,9 +245,7 @@ def test_every_problem_of_a_document_is_named_at_once():
 def test_the_message_for_people_says_everything():
     with pytest.raises(DefinitionError) as caught:
         parse_definition(changed(["caps", "deal"], "5.001"))
-    assert caught.value.user_message == (
-        'caps.deal: found "5.001", expected at most 2 digits after the point in USD'
-    )
+    assert caught.value.user_message == ('caps.deal: found "5.001", expected at most 2 digits after the point in USD')
     assert (caught.value.code, caught.value.status) == ("bad_definition", 422)
 
 
@@ -277,7 +275,7 @@ def test_text_that_is_no_json_object_is_refused(text, found):
         b'{"name": "' + b"x" * 1_000_000 + b'"}',
         '{"a":' * 100_000,
         "[" * 200_000,
-        '{"name": "' + "\\\"" * 100_000 + '"}',
+        '{"name": "' + '\\"' * 100_000 + '"}',
         {"name": "x" * 300_000},
         {"name": ["x"] * 30_000},
     ],

@@ -73,7 +73,10 @@ def test_the_end_of_the_window_is_half_open(when, counts):
 def test_a_deal_at_a_quarters_edge_counts_where_the_programs_clock_says():
     facts = [won("a", when="2026-04-01T03:59"), won("b", when="2026-04-01T04:00")]
     found = cards(program(period="quarter", **NEW_YORK), *facts)[ANA]
-    assert [(str(card.period_start), card.lines[0].fact_id) for card in found] == [("2026-01-01", "a"), ("2026-04-01", "b")]
+    assert [(str(card.period_start), card.lines[0].fact_id) for card in found] == [
+        ("2026-01-01", "a"),
+        ("2026-04-01", "b"),
+    ]
     (utc,) = cards(program(period="quarter"), *facts)[ANA]
     assert str(utc.period_start) == "2026-04-01"
 
