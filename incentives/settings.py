@@ -91,6 +91,7 @@ MIDDLEWARE = [
     "incentives.core.middleware.RequestIdMiddleware",
     "django.middleware.security.SecurityMiddleware",
     "csp.middleware.CSPMiddleware",
+    "incentives.operations.middleware.ProbeMiddleware",
     "whitenoise.middleware.WhiteNoiseMiddleware",
     "django.contrib.sessions.middleware.SessionMiddleware",
     "django.middleware.locale.LocaleMiddleware",
@@ -303,6 +304,11 @@ E2R_PHYSICAL = env.bool("E2R_PHYSICAL", default=False)
 E2R_MAX_IN_FLIGHT = env.int("E2R_MAX_IN_FLIGHT", default=4)
 E2R_WEBHOOKS = env.bool("E2R_WEBHOOKS", default=_https)
 """Whether orders carry a webhook address: only a public https BASE_URL can be called back. Polling alone suffices."""
+
+# --- operations (docs/operations.md) --------------------------------------------------------------------------------------
+METRICS_TOKEN = env.str("METRICS_TOKEN", default="")
+"""Bearer token of /metrics; without one the page does not exist."""
+ALLOW_SQLITE_LIVE = env.bool("ALLOW_SQLITE_LIVE", default=False)
 
 # --- logs ---------------------------------------------------------------------------------------------------------------
 LOG_LEVEL = env.str("LOG_LEVEL", default="INFO")

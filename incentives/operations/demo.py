@@ -1,0 +1,230 @@
+"""`make demo`: everything of Laurel on one machine, in one terminal, with no service installed.
+
+    python -m incentives.operations.demo [--reset] [--port 8000]
+
+It makes its own environment (SQLite, the file-system broker and the provider's sandbox, all in var/demo) before the
+settings are read, so that no DATABASE_URL or .env of yours can reach it. A second start keeps the data.
+"""
+
+import argparse
+import fcntl
+import os
+import secrets
+import shutil
+import signal
+import socket
+import sys
+import threading
+import time
+import urllib.error
+import urllib.request
+from pathlib import Path
+
+ROOT = Path(__file__).resolve().parent.parent.parent
+FOLDER = Path(os.environ.get("LAUREL_DEMO_DIR") or ROOT / "var" / "demo")
+READY_SECONDS = 90
+
+
+def say(text: str = "") -> None:
+    sys.stdout.write(text + "\n")
+    sys.stdout.flush()
+
+
+def free_port(preferred: int) -> int:
+    """`preferred` when nobody listens there, else any free one."""
+    for port in (preferred, 0):
+        with socket.socket() as probe:
+            probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+            try:
+                probe.bind(("127.0.0.1", port))
+            except OSError:
+                continue
+            return probe.getsockname()[1]
+    raise SystemExit("No free port on 127.0.0.1.")
+
+
+def kept_secret(name: str, make) -> str:
+    """A secret of this demo: made once, used again."""
+    path = FOLDER / f"{name}.txt"
+    if not path.exists():
+        path.touch(mode=0o600)
+        path.write_text(make())
+    return path.read_text().strip()
+
+
+def environment(port: int, sandbox_port: int) -> dict[str, str]:
+    """Every setting the demo depends on, spelled out."""
+    from cryptography.fernet import Fernet
+
+    return {
+        "DJANGO_SETTINGS_MODULE": "incentives.settings",
+        "PYTHONUNBUFFERED": "1",
+        "PYTHONWARNINGS": "ignore::RuntimeWarning",  # Celery's, about running as root in a container
+        "DEBUG": "0",
+        "DATA_DIR": str(FOLDER),
+        "STATIC_ROOT": str(FOLDER / "static"),
+        "SECRET_KEY": kept_secret("secret_key", lambda: secrets.token_urlsafe(50)),
+        "FIELD_ENCRYPTION_KEYS": kept_secret("field_encryption_keys", lambda: Fernet.generate_key().decode()),
+        "DATABASE_URL": f"sqlite:///{FOLDER / 'laurel.sqlite3'}",
+        "REDIS_URL": "",
+        "BASE_URL": f"http://localhost:{port}",
+        "ALLOWED_HOSTS": "localhost,127.0.0.1",
+        "SECURE_SSL_REDIRECT": "0",
+        "SECURE_HSTS_SECONDS": "0",
+        "BEHIND_PROXY": "0",
+        "EMAIL_URL": f"filemail://{FOLDER / 'mail'}",
+        "E2R_BASE_URL": f"http://127.0.0.1:{sandbox_port}",
+        "E2R_EMAIL": "api@example.com",
+        "E2R_ACCESS_TOKEN": "sandbox",
+        "E2R_CURRENCY": "USD",
+        "E2R_PO_PREFIX": "DEMO",
+        "E2R_WEBHOOKS": "1",
+        "LOG_LEVEL": "WARNING",
+    }
+
+
+def start_once(port: int):
+    """A lock held while the demo runs. SystemExit when it runs already."""
+    FOLDER.mkdir(parents=True, exist_ok=True)
+    lock = (FOLDER / "running.lock").open("a+")
+    try:
+        fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError:
+        lock.seek(0)
+        raise SystemExit(f"The demo is running already: {lock.read().strip()}") from None
+    lock.truncate(0)
+    lock.write(f"http://localhost:{port}")
+    lock.flush()
+    return lock
+
+
+def remove_data() -> None:
+    """Everything of an earlier demo but its lock."""
+    for path in FOLDER.iterdir():
+        if path.name != "running.lock":
+            shutil.rmtree(path) if path.is_dir() else path.unlink()
+
+
+def prepare() -> None:
+    """Database, static files, and on the first start the example company."""
+    import django
+    from django.core.management import call_command
+
+    django.setup()
+    call_command("check")
+    say("Preparing the database ...")
+    call_command("migrate", verbosity=0, interactive=False)
+    say("Collecting static files ...")
+    call_command("collectstatic", verbosity=0, interactive=False)
+    seeded = FOLDER / "seeded"
+    if seeded.exists():
+        say("Keeping the company of the last demo (make demo-reset starts over).")
+    elif has_command("seed_demo"):
+        say("Building an example company: teams, partners, programs, a quarter of deals, budgets and payouts ...")
+        call_command("seed_demo")
+        seeded.touch()
+
+
+def has_command(name: str) -> bool:
+    from django.core.management import get_commands
+
+    return name in get_commands()
+
+
+def sign_ins() -> list[tuple[str, str, str]]:
+    """(role, e-mail, password), one per role: what `seed_demo`'s command gives as `sign_ins()`."""
+    from django.core.management import get_commands, load_command_class
+
+    if not has_command("seed_demo"):
+        return []
+    command = load_command_class(get_commands()["seed_demo"], "seed_demo")
+    return list(command.sign_ins())
+
+
+def commands(port: int, sandbox_port: int) -> dict[str, str]:
+    """Process name to shell command. `exec`, so that a signal reaches the program and not a shell around it."""
+    python = f"exec {sys.executable}"
+    found = {
+        "web": f"{python} -m gunicorn incentives.wsgi --bind 127.0.0.1:{port} --workers 1 --threads 8 --log-level warning",
+        "worker": f"{python} -m celery -q -A incentives worker -c 2 -Q default,payouts,notify -l ERROR --without-mingle",
+        "beat": f"{python} -m celery -q -A incentives beat -l ERROR",
+        "sweep": f"{python} manage.py sweep --loop",
+    }
+    if has_command("sandbox"):
+        found["sandbox"] = f"{python} manage.py sandbox --port {sandbox_port} --db {FOLDER / 'sandbox.sqlite3'}"
+    return found
+
+
+def announce(port: int) -> None:
+    """Wait for the first answer, then say where to go and who to be."""
+    address = f"http://localhost:{port}"
+    deadline = time.monotonic() + READY_SECONDS
+    while not _answers(f"http://127.0.0.1:{port}/healthz"):
+        if time.monotonic() > deadline:
+            return say(f"Laurel did not answer at {address} within {READY_SECONDS} s; the lines above may say why.")
+        time.sleep(0.2)
+    patience = time.monotonic() + 20  # the first sweep; a page can be opened without it
+    while not _answers(f"http://127.0.0.1:{port}/readyz") and time.monotonic() < patience:
+        time.sleep(0.5)
+    say(f"\n  Laurel is running at {address}\n")
+    people = sign_ins()
+    for role, email, password in people:
+        say(f"    {role:<24} {email:<36} {password}")
+    say(
+        ("\n" if people else "")
+        + "  Ctrl-C stops everything; the data stays in var/demo (make demo-reset starts over).\n"
+    )
+    return None
+
+
+def _answers(url: str) -> bool:
+    try:
+        with urllib.request.urlopen(url, timeout=2) as response:  # noqa: S310 (our own address)
+            return response.status == 200
+    except (urllib.error.URLError, OSError):
+        return False
+
+
+def run(port: int, sandbox_port: int) -> int:
+    """All processes in this terminal until Ctrl-C, or until one of them ends; then all end, children included."""
+    from honcho.manager import Manager
+    from honcho.printer import Printer
+
+    printer = Printer(sys.stdout)
+    manager = Manager(printer)
+    for name, command in commands(port, sandbox_port).items():
+        manager.add_process(name, command, env=dict(os.environ), cwd=str(ROOT))
+    threading.Thread(target=announce, args=[port], daemon=True).start()
+    signal.signal(signal.SIGHUP, lambda *_: hang_up(manager, printer))
+    manager.loop()
+    return 0 if manager.returncode in (None, 0, -signal.SIGINT, -signal.SIGTERM, 130, 143) else 1
+
+
+def hang_up(manager, printer) -> None:
+    """The terminal was closed: there is nothing to print to any more, and nothing may stay behind."""
+    printer.output = Path(os.devnull).open("w")  # noqa: SIM115 (this process ends here)
+    manager.terminate()
+    time.sleep(3)
+    manager.kill()
+    os._exit(129)
+
+
+def main() -> int:
+    parser = argparse.ArgumentParser(prog="make demo", description=__doc__.splitlines()[0])
+    parser.add_argument("--reset", action="store_true", help="throw the data of earlier demos away first")
+    parser.add_argument("--port", type=int, default=8000, help="preferred port of the web server (8000)")
+    options = parser.parse_args()
+    port, sandbox_port = free_port(options.port), free_port(options.port + 10)
+    lock = start_once(port)
+    if options.reset:
+        remove_data()
+    os.environ.update(environment(port, sandbox_port))
+    os.chdir(ROOT)
+    with lock:
+        prepare()
+        say("Starting web, worker, beat, sweep and sandbox ...")
+        return run(port, sandbox_port)
+
+
+if __name__ == "__main__":
+    sys.exit(main())
