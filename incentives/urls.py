@@ -5,6 +5,11 @@ from django.urls import include, path
 
 urlpatterns = [
     path("", include("incentives.operations.urls")),
+    path("", include("incentives.core.urls")),
+    path("", include("incentives.accounts.urls")),  # before allauth: it replaces one of its pages
+    path("", include("incentives.programs.urls")),
+    path("", include("incentives.ledger.urls")),
+    path("", include("incentives.crm.urls")),
     path("accounts/", include("allauth.account.urls")),
     path("admin/", admin.site.urls),
 ]

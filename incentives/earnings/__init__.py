@@ -1,0 +1,1 @@
+"""Credits, scorecards and earnings: facts become amounts by recomputation, differences are posted."""

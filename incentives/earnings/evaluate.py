@@ -1,0 +1,414 @@
+"""From changed facts to posted earnings: credit what changed, then recompute each scorecard that it touches.
+
+Two steps, each over rows that say themselves that they are due (`changed_seq > credited_seq`, `dirty_seq > scored_seq`), so
+a lost message, a killed worker or a burst of changes needs no code of its own. Each batch is one transaction: a crash
+leaves the rows due. Rows are claimed with SKIP LOCKED where the database has it; elsewhere one writer works at a time.
+"""
+
+import logging
+from collections import defaultdict
+from dataclasses import dataclass
+from datetime import timedelta
+
+from celery import current_app
+from django.db import transaction
+from django.db.models import Count, F, Q, Sum
+from django.utils import timezone
+
+from incentives.crm.models import ObjectState
+from incentives.earnings.facts import counts, definition_of, fact_of, people_of, roster_of, targets_of
+from incentives.earnings.models import Credit, Earning, Participation, Scorecard
+from incentives.ledger import accounts
+from incentives.ledger.models import Account
+from incentives.ledger.posting import Move, post_all
+from incentives.participants.models import Participant
+from incentives.programs.models import Program, ProgramVersion, Target
+from incentives.programs.rules.crediting import credits_for
+from incentives.programs.rules.facts import Credit as CreditValue
+from incentives.programs.rules.scoring import score
+from rewards.money import Money
+
+log = logging.getLogger(__name__)
+OBJECTS_AT_ONCE = 200
+CARDS_AT_ONCE = 25
+MARGIN = timedelta(days=2)
+"""Wider than any difference of time zones: a cheap look at dates before the rules decide exactly."""
+
+
+def evaluate(*, limit: int = 100_000) -> dict[str, int]:
+    """Credit and score until nothing is due (or `limit` rows were handled). Returns counts. A repeat does nothing."""
+    done = {"credited": 0, "scored": 0, "earnings": 0}
+    notice_published_versions()
+    notice_targets()
+    while done["credited"] < limit and (n := credit_batch()):
+        done["credited"] += n
+    while done["scored"] < limit:
+        n, posted = score_batch()
+        done["scored"] += n
+        done["earnings"] += posted
+        if not n:
+            break
+    if done["scored"]:
+        nudge_payouts()
+    return done
+
+
+def sweep_once(limit: int = 2000) -> dict[str, int]:
+    """What the sweep calls: finds whatever a lost message left behind."""
+    return evaluate(limit=limit)
+
+
+def nudge_payouts() -> None:
+    """Tell the payout side to look. A hint: losing it costs seconds, the sweep looks as well."""
+    try:
+        current_app.send_task("payouts.follow_up")
+    except Exception as exc:  # a broker that is away must not fail what is committed
+        log.warning("no broker for a hint: %s", type(exc).__name__)
+
+
+# --- step 0: what makes facts and scorecards due besides new facts -----------------------------------------------------
+
+
+def notice_published_versions() -> int:
+    """A newly published version credits anew every fact near its window, those already received as well.
+
+    Returns how many programs; a repeat notices nothing. The facts carry the mark, so a crash afterwards loses nothing.
+    """
+    noticed = 0
+    for running in running_programs():
+        program, number = running.program, running.version.number
+        if program.credited_version == number:
+            continue
+        with transaction.atomic():
+            if Program.objects.filter(pk=program.pk).exclude(credited_version=number).update(credited_version=number):
+                touched = _near_window(program) | Q(credits__participation__program=program)
+                ids = ObjectState.objects.filter(touched).values("pk")
+                ObjectState.objects.filter(pk__in=ids).update(changed_seq=F("changed_seq") + 1)
+                mark_dirty(program.participations.values_list("pk", flat=True))
+                noticed += 1
+    return noticed
+
+
+def _near_window(program: Program) -> Q:
+    first, last = program.starts_on - MARGIN, program.ends_on + MARGIN
+    return Q(occurred_at__date__range=(first, last)) | Q(close_date__range=(first, last))
+
+
+def notice_targets() -> int:
+    """Changed targets make their scorecards due. Returns how many targets; a repeat notices nothing."""
+    with transaction.atomic():
+        due = Target.objects.filter(to_score=True, program__status__in=Program.SCORED)
+        targets = list(due.select_for_update(of=("self",), skip_locked=True)[:5000])
+        found = _participations((t.program_id, t.participant_id) for t in targets)
+        mark_dirty(found.values())
+        Target.objects.filter(pk__in=[t.pk for t in targets]).update(to_score=False)
+    return len(targets)
+
+
+# --- step 1: credits ---------------------------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True, slots=True)
+class Running:
+    """A program that credits facts, with the version that governs."""
+
+    program: Program
+    version: ProgramVersion
+    definition: object
+
+    def may_count(self, state: ObjectState) -> bool:
+        """Whether the rules have to look at this fact at all."""
+        day = state.occurred_at.date()
+        days = [day, state.close_date] if state.close_date else [day]
+        return any(self.program.starts_on - MARGIN <= d <= self.program.ends_on + MARGIN for d in days)
+
+
+def running_programs() -> list[Running]:
+    """Programs that credit facts now, oldest first."""
+    versions: dict[int, ProgramVersion] = {}
+    published = ProgramVersion.objects.filter(program__status__in=Program.SCORED, published_at__isnull=False)
+    for version in published.select_related("program").order_by("number"):
+        versions[version.program_id] = version
+    ordered = sorted(versions.values(), key=lambda v: (v.program.starts_on, v.program_id))
+    return [Running(version.program, version, definition_of(version)) for version in ordered]
+
+
+def credit_batch(size: int = OBJECTS_AT_ONCE) -> int:
+    """Bring the credits of up to `size` changed facts up to date; mark the scorecards they touch, before and now, dirty.
+
+    Returns how many facts it handled; 0 when nothing is due.
+    """
+    with transaction.atomic():
+        due = ObjectState.objects.filter(changed_seq__gt=F("credited_seq")).order_by("pk")
+        states = list(due.select_for_update(of=("self",), skip_locked=True)[:size])
+        if not states:
+            return 0
+        wanted = _wanted_credits(states)
+        _write_credits(states, wanted)
+        for state in states:
+            state.credited_seq = state.changed_seq
+        ObjectState.objects.bulk_update(states, ["credited_seq"], batch_size=500)
+    return len(states)
+
+
+def _wanted_credits(states: list[ObjectState]) -> dict[tuple[int, int], tuple[Running, list[CreditValue]]]:
+    """(program id, participant id) -> the running program and the credits these facts give there now."""
+    roster, ids, keys = people_of(states)
+    wanted: dict[tuple[int, int], tuple[Running, list[CreditValue]]] = {}
+    programs = running_programs()
+    for state in states:
+        if not counts(state):
+            continue
+        fact = fact_of(state, keys)
+        for running in programs:
+            if not running.may_count(state):
+                continue
+            for credit in credits_for(running.definition, fact, roster).credits:
+                slot = wanted.setdefault((running.program.pk, ids[credit.participant]), (running, []))
+                slot[1].append(credit)
+    return wanted
+
+
+def _write_credits(states, wanted) -> None:
+    touched = _participations(wanted)
+    fresh: dict[tuple, Credit] = {}
+    for key, (running, values) in wanted.items():
+        for value in values:
+            row = _credit_row(touched[key], running.version, value)
+            fresh[row.participation_id, row.object_id, row.role] = row
+    standing = Credit.objects.filter(object__in=states)
+    old = {(c.participation_id, c.object_id, c.role): c for c in standing}
+    changed = {key for key, row in fresh.items() if key not in old or _differs(old[key], row)}
+    gone = set(old) - set(fresh)
+    Credit.objects.filter(pk__in=[old[key].pk for key in gone | (changed & set(old))]).delete()
+    Credit.objects.bulk_create([fresh[key] for key in sorted(changed)], batch_size=500)
+    mark_dirty({key[0] for key in changed | gone})
+
+
+VALUES = ("share_percent", "share_from", "counted_at", "period_start", "measure", "whole")
+"""What a stored credit carries of the rules' Credit, in its order after fact, participant and role."""
+
+
+def _differs(a: Credit, b: Credit) -> bool:
+    return a.version_id != b.version_id or any(getattr(a, name) != getattr(b, name) for name in VALUES)
+
+
+def _credit_row(participation_id: int, version: ProgramVersion, value: CreditValue) -> Credit:
+    return Credit(
+        participation_id=participation_id,
+        version=version,
+        object_id=int(value.fact_id),
+        role=value.role,
+        **{name: getattr(value, name) for name in VALUES},
+    )
+
+
+def _participations(pairs) -> dict[tuple[int, int], int]:
+    """(program id, participant id) -> participation id, made where missing."""
+    pairs = set(pairs)
+    if not pairs:
+        return {}
+    programs, people = {p for p, _ in pairs}, {q for _, q in pairs}
+
+    def known():
+        rows = Participation.objects.filter(program_id__in=programs, participant_id__in=people)
+        return {(p, q): pk for pk, p, q in rows.values_list("pk", "program_id", "participant_id")}
+
+    found = known()
+    if missing := pairs - set(found):
+        rows = [Participation(program_id=p, participant_id=q) for p, q in sorted(missing)]
+        Participation.objects.bulk_create(rows, ignore_conflicts=True, batch_size=500)
+        found = known()
+    return found
+
+
+def mark_dirty(participation_ids) -> None:
+    """Say that these must be scored again. Locks in id order."""
+    ids = sorted(participation_ids)
+    if ids:
+        list(Participation.objects.filter(pk__in=ids).select_for_update().order_by("pk").values_list("pk"))
+        Participation.objects.filter(pk__in=ids).update(dirty_seq=F("dirty_seq") + 1)
+
+
+# --- step 2: scores ----------------------------------------------------------------------------------------------------
+
+
+def score_batch(size: int = CARDS_AT_ONCE) -> tuple[int, int]:
+    """Recompute up to `size` dirty participations from all of their credits and post what differs from what stands.
+
+    Returns (participations, earnings posted). Source: design, section 3; docs/architecture.md, promises 2 and 3.
+    """
+    with transaction.atomic():
+        due = Participation.objects.filter(dirty_seq__gt=F("scored_seq")).order_by("pk")
+        locked = due.select_for_update(of=("self",), skip_locked=True).select_related("program")
+        participations = list(locked[:size])
+        if not participations:
+            return 0, 0
+        computed = compute(participations)
+        earnings = _post_differences(participations, computed)
+        _store_scorecards(computed)
+        now = timezone.now()
+        for participation in participations:
+            participation.scored_seq, participation.scored_at = participation.dirty_seq, now
+        Participation.objects.bulk_update(participations, ["scored_seq", "scored_at", "earned_minor"], batch_size=500)
+    return len(participations), len(earnings)
+
+
+@dataclass(frozen=True, slots=True)
+class Computed:
+    """What the rules say about one participation now."""
+
+    participation: Participation
+    version: ProgramVersion | None
+    scorecards: tuple
+
+
+def compute(participations: list[Participation]) -> list[Computed]:
+    """Score from the stored credits; writes nothing."""
+    people = Participant.objects.filter(pk__in={p.participant_id for p in participations})
+    roster, _, keys = roster_of(people.select_related("team", "partner"))
+    credits = _credits_by_participation(participations, keys)
+    versions = {running.program.pk: running for running in running_programs()}
+    targets = {
+        program_id: targets_of(program_id, keys)
+        for program_id in {p.program_id for p in participations} & set(versions)
+    }
+    result = []
+    for participation in participations:
+        running = versions.get(participation.program_id)
+        if running is None:  # not scored: a draft, or archived; nothing is earned there
+            result.append(Computed(participation, None, ()))
+            continue
+        person = roster[keys[participation.participant_id]]
+        mine = targets[participation.program_id][participation.participant_id]
+        cards = score(running.definition, person, mine, credits[participation.pk])
+        result.append(Computed(participation, running.version, tuple(cards)))
+    return result
+
+
+def _credits_by_participation(participations, keys) -> dict[int, list[CreditValue]]:
+    credits: dict[int, list[CreditValue]] = defaultdict(list)
+    key_of = {p.pk: keys[p.participant_id] for p in participations}
+    rows = Credit.objects.filter(participation__in=participations).values_list(
+        "participation_id", "object_id", "role", *VALUES
+    )
+    for pk, object_id, role, *values in rows.iterator(chunk_size=5000):
+        credits[pk].append(CreditValue(str(object_id), key_of[pk], role, *values))
+    return credits
+
+
+def standing_lines(participations) -> dict[int, dict[tuple, tuple[int, int]]]:
+    """participation id -> (period start, line key) -> (minor units that stand, how many rows), from the earnings."""
+    standing: dict[int, dict[tuple, tuple[int, int]]] = defaultdict(dict)
+    rows = (
+        Earning.objects.filter(participation__in=participations)
+        .values_list("participation_id", "period_start", "line_key")
+        .annotate(total=Sum("amount_minor"), rows=Count("pk"))
+        .order_by()
+    )
+    for pk, period, key, total, n in rows:
+        standing[pk][period, key] = (total, n)
+    return standing
+
+
+def _post_differences(participations, computed: list[Computed]) -> list[Earning]:
+    standing = standing_lines(participations)
+    earnings: list[Earning] = []
+    for item in computed:
+        new = differences(item, standing[item.participation.pk])
+        item.participation.earned_minor += sum(earning.amount_minor for earning in new)
+        earnings += new
+    Earning.objects.bulk_create(earnings, batch_size=500)
+    _post_to_ledger(earnings)
+    return earnings
+
+
+def differences(item: Computed, standing: dict[tuple, tuple[int, int]]) -> list[Earning]:
+    """The earnings that turn what stands into what was computed; none when they agree. Unsaved."""
+    lines = {(card.period_start, line.key): line for card in item.scorecards for line in card.lines}
+    changes = []
+    for key, line in lines.items():
+        before, n = standing.get(key, (0, 0))
+        if line.amount_minor != before:
+            changes.append(_earning(item, key, n, line.amount_minor - before, _words(line, before, item), line.fact_id))
+    for key, (before, n) in standing.items():
+        if key not in lines and before:
+            words = f"Taken back: {Money(before, item.participation.program.currency)} is no longer earned."
+            changes.append(_earning(item, key, n, -before, words, _fact_of_key(key[1])))
+    return changes
+
+
+def _words(line, before: int, item: Computed) -> str:
+    if not before:
+        return line.explanation
+    return f"{line.explanation} (corrected, was {Money(before, item.participation.program.currency)})"
+
+
+def _fact_of_key(key: str) -> str | None:
+    """The fact a line key names: `r0:deal:<fact>` and its overlay form carry it, period lines do not."""
+    parts = key.split(":")
+    return parts[2] if len(parts) > 2 and parts[1] == "deal" and parts[2].isdigit() else None
+
+
+def _earning(item: Computed, key, n: int, amount: int, words: str, fact_id: str | None) -> Earning:
+    version = item.version or item.participation.program.current_version
+    return Earning(
+        participation=item.participation,
+        version=version,
+        object_id=int(fact_id) if fact_id else None,
+        period_start=key[0],
+        line_key=key[1],
+        n=n + 1,
+        amount_minor=amount,
+        currency=item.participation.program.currency,
+        explanation=words,
+    )
+
+
+def _post_to_ledger(earnings: list[Earning]) -> None:
+    """accrual -> earned, or back for a correction; one posting per earning."""
+    if not earnings:
+        return
+    owners = {(str(e.participation.public_id), e.currency) for e in earnings}
+    own = accounts.participant_accounts(sorted(owners))
+    moves = []
+    for earning in earnings:
+        outside = _accrual(earning.currency)
+        inside = own[str(earning.participation.public_id)][accounts.EARNED]
+        source, destination = (outside, inside) if earning.amount_minor > 0 else (inside, outside)
+        moves.append(
+            Move(
+                f"earn:{earning.public_id}",
+                Money(abs(earning.amount_minor), earning.currency),
+                source,
+                destination,
+                "earn" if earning.amount_minor > 0 else "unearn",
+                f"earning:{earning.public_id}",
+            )
+        )
+    post_all(moves)
+
+
+def _accrual(currency: str) -> Account:
+    return accounts.world("accrual", currency, book=Account.Book.PARTICIPANT)
+
+
+def _store_scorecards(computed: list[Computed]) -> None:
+    Scorecard.objects.filter(participation__in=[item.participation for item in computed]).delete()
+    Scorecard.objects.bulk_create(
+        [
+            Scorecard(
+                participation=item.participation,
+                period_start=card.period_start,
+                period_end=card.period_end,
+                measure=card.measure,
+                target=card.target,
+                attainment=None if card.attainment is None else int(card.attainment * 100),
+                deals=card.deals,
+                amount_minor=card.earned_minor,
+            )
+            for item in computed
+            for card in item.scorecards
+        ],
+        batch_size=500,
+    )

@@ -1,0 +1,32 @@
+"""What can go wrong when money moves."""
+
+from incentives.core.errors import DomainError
+from rewards.money import Money
+
+
+class InsufficientFunds(DomainError):
+    """A bucket does not hold what should leave it."""
+
+    code = "insufficient_funds"
+    status = 409
+
+    def __init__(self, account, wanted: Money, has: Money | None = None):
+        of = f"budget {account.budget.name}" if account.budget_id else account.code
+        left = f" has {has} {account.bucket}" if has is not None else " has too little"
+        super().__init__(
+            f"{of[0].upper()}{of[1:]}{left}, {wanted} is needed. Ask finance to fund it or choose fewer payouts."
+        )
+
+
+class KeyReused(DomainError):
+    """A posting key was used again with other values: a programming error or tampering, never to be ignored."""
+
+    code = "posting_key_reused"
+    status = 409
+
+    def __init__(self, key: str):
+        super().__init__(f"The posting {key} exists with other values. Nothing was changed; tell an administrator.")
+
+
+class BudgetInvalid(DomainError):
+    code = "budget_invalid"

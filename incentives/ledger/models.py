@@ -1,0 +1,97 @@
+"""Budget, Account, Posting (source: design, section 5; reliability.md, section 2)."""
+
+import uuid
+
+from django.conf import settings
+from django.db import models
+from django.utils.translation import gettext_lazy as _
+
+from incentives.core.fields import CurrencyField
+from rewards.money import Money
+
+
+class Budget(models.Model):
+    """Money finance set aside for programs. Its four buckets are accounts; see selectors.budget_figures."""
+
+    public_id = models.UUIDField(default=uuid.uuid4, unique=True, editable=False)
+    name = models.CharField(_("name"), max_length=120, unique=True)
+    currency = CurrencyField(_("currency"), default="USD")
+    owner = models.ForeignKey(
+        settings.AUTH_USER_MODEL, null=True, blank=True, on_delete=models.PROTECT, related_name="+"
+    )
+    note = models.TextField(_("note"), blank=True)
+    is_active = models.BooleanField(default=True)
+    created_at = models.DateTimeField(auto_now_add=True)
+
+    class Meta:
+        ordering = ["name"]
+
+    def __str__(self):
+        return self.name
+
+
+class Account(models.Model):
+    """One place money can be.
+
+    A tracked account keeps its balance beside the postings, changed in the same transaction, and never goes below zero.
+    An untracked one (the world outside: bank, accruals) may be on either side of any amount; its balance is the sum of
+    its postings, so that it is not a row everybody waits for.
+    """
+
+    class Book(models.TextChoices):
+        BUDGET = "budget", _("Budget")
+        PARTICIPANT = "participant", _("Participant")
+        CASH = "cash", _("Cash")
+
+    code = models.CharField(max_length=120, unique=True)
+    book = models.CharField(max_length=12, choices=Book.choices)
+    bucket = models.CharField(max_length=24)
+    currency = CurrencyField()
+    budget = models.ForeignKey(Budget, null=True, on_delete=models.PROTECT, related_name="accounts")
+    tracked = models.BooleanField(default=True)
+    balance_minor = models.BigIntegerField(default=0)
+
+    class Meta:
+        constraints = [
+            models.CheckConstraint(condition=models.Q(balance_minor__gte=0), name="account_not_below_zero"),
+            models.CheckConstraint(
+                condition=models.Q(tracked=True) | models.Q(balance_minor=0), name="account_untracked_keeps_no_balance"
+            ),
+        ]
+
+    def __str__(self):
+        return self.code
+
+    @property
+    def balance(self) -> Money:
+        return Money(self.balance_minor, self.currency)
+
+
+class Posting(models.Model):
+    """A positive amount moved from one account to another: it cannot fail to balance. Rows are only ever added."""
+
+    key = models.CharField(max_length=120, unique=True)
+    source = models.ForeignKey(Account, on_delete=models.PROTECT, related_name="postings_out")
+    destination = models.ForeignKey(Account, on_delete=models.PROTECT, related_name="postings_in")
+    amount_minor = models.BigIntegerField()
+    currency = CurrencyField()
+    kind = models.CharField(max_length=24, help_text="What happened: allocate, reserve, commit, settle, ...")
+    cause = models.CharField(max_length=80, db_index=True, help_text="What caused it, for example payout:<public id>.")
+    memo = models.CharField(max_length=200, blank=True)
+    actor = models.ForeignKey(settings.AUTH_USER_MODEL, null=True, on_delete=models.PROTECT, related_name="+")
+    posted_at = models.DateTimeField(auto_now_add=True)
+
+    class Meta:
+        ordering = ["pk"]
+        constraints = [
+            models.CheckConstraint(condition=models.Q(amount_minor__gt=0), name="posting_amount_positive"),
+            models.CheckConstraint(condition=~models.Q(source=models.F("destination")), name="posting_moves"),
+        ]
+        indexes = [models.Index(fields=["source", "posted_at"]), models.Index(fields=["destination", "posted_at"])]
+
+    def __str__(self):
+        return self.key
+
+    @property
+    def amount(self) -> Money:
+        return Money(self.amount_minor, self.currency)

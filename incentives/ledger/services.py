@@ -1,0 +1,91 @@
+"""What finance does with budgets."""
+
+from decimal import Decimal
+
+from django.db import transaction
+
+from incentives.core import audit
+from incentives.core.errors import NotAllowed
+from incentives.ledger import accounts
+from incentives.ledger.errors import BudgetInvalid
+from incentives.ledger.models import Account, Budget, Posting
+from incentives.ledger.posting import post
+from rewards.money import MINOR_DIGITS, Money
+
+MOST = Decimal("1000000000")
+"""A single movement above this many major units is a typing mistake."""
+
+
+def create_budget(*, name: str, currency: str, actor, note: str = "") -> Budget:
+    """A new, empty budget. Raises NotAllowed, BudgetInvalid (no name, name taken, unknown currency)."""
+    _require(actor)
+    name = " ".join(name.split())
+    if not name:
+        raise BudgetInvalid("Give the budget a name, for example Q3 Security SPIFF.")
+    if currency not in MINOR_DIGITS:
+        raise BudgetInvalid(f"{currency!r} is not a currency Laurel knows; expected a code such as USD.")
+    if Budget.objects.filter(name__iexact=name).exists():
+        raise BudgetInvalid(f"There is a budget named {name} already. Choose another name or fund that one.")
+    with transaction.atomic():
+        budget = Budget.objects.create(name=name, currency=currency, owner=actor, note=note)
+        accounts.create_budget_accounts(budget)
+        audit.record("budget.created", budget, actor=actor, after={"name": name, "currency": currency})
+    return budget
+
+
+def fund(*, budget: Budget, amount: Money, reference: str, actor, memo: str = "") -> Posting:
+    """Allocate `amount` (minor units) to the budget. `reference` names finance's document and makes a repeat harmless.
+
+    Raises: NotAllowed, BudgetInvalid (amount not positive, absurd or in another currency; no reference), KeyReused (the
+    reference was used for another amount).
+    """
+    _require(actor)
+    _check(budget, amount, reference)
+    with transaction.atomic():
+        posting = post(
+            f"alloc:{budget.public_id}:{reference.strip()}"[:120],
+            amount,
+            accounts.world("funding", budget.currency, book=Account.Book.BUDGET),
+            accounts.budget_accounts(budget)[accounts.AVAILABLE],
+            kind="allocate",
+            cause=f"budget:{budget.public_id}",
+            actor=actor,
+            memo=memo or reference,
+        )
+        audit.record("budget.funded", budget, actor=actor, after={"amount": str(amount), "reference": reference})
+    return posting
+
+
+def withdraw(*, budget: Budget, amount: Money, reference: str, actor, memo: str = "") -> Posting:
+    """Return `amount` from what is available. Raises as `fund`, and InsufficientFunds."""
+    _require(actor)
+    _check(budget, amount, reference)
+    with transaction.atomic():
+        posting = post(
+            f"unalloc:{budget.public_id}:{reference.strip()}"[:120],
+            amount,
+            accounts.budget_accounts(budget)[accounts.AVAILABLE],
+            accounts.world("funding", budget.currency, book=Account.Book.BUDGET),
+            kind="return",
+            cause=f"budget:{budget.public_id}",
+            actor=actor,
+            memo=memo or reference,
+        )
+        audit.record("budget.withdrawn", budget, actor=actor, after={"amount": str(amount), "reference": reference})
+    return posting
+
+
+def _require(actor) -> None:
+    if not actor.can("budgets.fund"):
+        raise NotAllowed("Only finance may create and fund budgets.")
+
+
+def _check(budget: Budget, amount: Money, reference: str) -> None:
+    if amount.currency != budget.currency:
+        raise BudgetInvalid(f"{budget.name} is kept in {budget.currency}; the amount is in {amount.currency}.")
+    if amount.minor <= 0:
+        raise BudgetInvalid("Give an amount above zero.")
+    if amount.decimal > MOST:
+        raise BudgetInvalid(f"{amount} is more than one movement may carry ({MOST:,}). Check the number.")
+    if not reference.strip():
+        raise BudgetInvalid("Give the reference of the document that releases this money; it makes a repeat harmless.")

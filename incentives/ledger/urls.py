@@ -1,0 +1,4 @@
+"""Addresses of the ledger pages."""
+
+app_name = "ledger"
+urlpatterns: list = []

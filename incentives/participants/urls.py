@@ -1,0 +1,4 @@
+"""Addresses of the participants' pages."""
+
+app_name = "participants"
+urlpatterns: list = []

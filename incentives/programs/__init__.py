@@ -1,0 +1,1 @@
+"""Programs, their versions and targets; rules/ holds the pure scoring."""

@@ -1,0 +1,119 @@
+"""Program, ProgramVersion, Target."""
+
+import uuid
+
+from django.conf import settings
+from django.db import models
+from django.db.models import Q
+from django.utils.translation import gettext_lazy as _
+
+from incentives.core.fields import CurrencyField, ScaledDecimalField
+from incentives.ledger.models import Budget
+from incentives.participants.models import Participant
+
+USER = settings.AUTH_USER_MODEL
+
+
+class Program(models.Model):
+    """An incentive. What it does stands in its versions; what is copied here from the present one is for lists only."""
+
+    class Status(models.TextChoices):
+        DRAFT = "draft", _("Draft")
+        SCHEDULED = "scheduled", _("Scheduled")
+        ACTIVE = "active", _("Active")
+        PAUSED = "paused", _("Paused")
+        CLOSING = "closing", _("Closing")  # ended, late facts still count until the grace days are over
+        CLOSED = "closed", _("Closed")
+        ARCHIVED = "archived", _("Archived")
+
+    NEXT = {
+        Status.DRAFT: {Status.SCHEDULED, Status.ACTIVE, Status.ARCHIVED},
+        Status.SCHEDULED: {Status.ACTIVE, Status.DRAFT, Status.PAUSED},
+        Status.ACTIVE: {Status.PAUSED, Status.CLOSING, Status.CLOSED},
+        Status.PAUSED: {Status.ACTIVE, Status.SCHEDULED, Status.CLOSING, Status.CLOSED},
+        Status.CLOSING: {Status.CLOSED},
+        Status.CLOSED: {Status.ARCHIVED},
+        Status.ARCHIVED: set(),
+    }
+    SCORED = (Status.SCHEDULED, Status.ACTIVE, Status.PAUSED, Status.CLOSING, Status.CLOSED)
+    """States in which facts are credited. A pause stops payouts, not the count; a closed one still takes corrections."""
+
+    public_id = models.UUIDField(default=uuid.uuid4, unique=True, editable=False)
+    name = models.CharField(_("name"), max_length=120)
+    template = models.CharField(_("kind"), max_length=20, default="spiff", db_index=True)
+    status = models.CharField(_("status"), max_length=12, choices=Status.choices, default=Status.DRAFT, db_index=True)
+    currency = CurrencyField(_("currency"))
+    starts_on = models.DateField(_("starts on"))
+    ends_on = models.DateField(_("ends on"))
+    budget = models.ForeignKey(Budget, null=True, blank=True, on_delete=models.PROTECT, related_name="programs")
+    owner = models.ForeignKey(USER, null=True, on_delete=models.PROTECT, related_name="+")
+    created_at = models.DateTimeField(auto_now_add=True)
+    launched_at = models.DateTimeField(null=True, blank=True)
+    credited_version = models.PositiveIntegerField(
+        default=0, editable=False, help_text="The version the earnings engine has credited facts by."
+    )
+
+    class Meta:
+        ordering = ["-starts_on", "name"]
+
+    def __str__(self):
+        return self.name
+
+    @property
+    def current_version(self) -> "ProgramVersion | None":
+        """The newest published version, or None while the program is a first draft."""
+        return self.versions.filter(published_at__isnull=False).order_by("-number").first()
+
+    @property
+    def current_definition(self) -> dict:
+        """The definition that governs now; of a draft, what is being written."""
+        version = self.current_version or self.versions.order_by("-number").first()
+        return version.definition if version else {}
+
+
+class ProgramVersion(models.Model):
+    """One definition of a program (design, section 4). Once published it never changes; an edit makes the next one."""
+
+    program = models.ForeignKey(Program, on_delete=models.PROTECT, related_name="versions")
+    number = models.PositiveIntegerField()
+    definition = models.JSONField()
+    digest = models.CharField(max_length=64)
+    note = models.CharField(max_length=200, blank=True)
+    created_by = models.ForeignKey(USER, null=True, on_delete=models.PROTECT, related_name="+")
+    created_at = models.DateTimeField(auto_now_add=True)
+    published_by = models.ForeignKey(USER, null=True, on_delete=models.PROTECT, related_name="+")
+    published_at = models.DateTimeField(null=True)
+
+    class Meta:
+        ordering = ["number"]
+        constraints = [
+            models.UniqueConstraint(fields=["program", "number"], name="version_number_once"),
+            models.UniqueConstraint(
+                fields=["program"], condition=Q(published_at__isnull=True), name="version_one_draft_per_program"
+            ),
+        ]
+
+    def __str__(self):
+        return f"{self.program} v{self.number}"
+
+
+class Target(models.Model):
+    """What a participant is measured against in one period of a program."""
+
+    program = models.ForeignKey(Program, on_delete=models.PROTECT, related_name="targets")
+    participant = models.ForeignKey(Participant, on_delete=models.PROTECT, related_name="targets")
+    period_start = models.DateField()
+    value = ScaledDecimalField()
+    updated_by = models.ForeignKey(USER, null=True, on_delete=models.PROTECT, related_name="+")
+    updated_at = models.DateTimeField(auto_now=True)
+    to_score = models.BooleanField(default=True, help_text="Changed since the earnings engine last looked.")
+
+    class Meta:
+        indexes = [models.Index(fields=["id"], condition=Q(to_score=True), name="target_to_score")]
+        constraints = [
+            models.UniqueConstraint(fields=["program", "participant", "period_start"], name="target_once_per_period"),
+            models.CheckConstraint(condition=Q(value__gt=0), name="target_above_zero"),
+        ]
+
+    def __str__(self):
+        return f"{self.participant} {self.period_start}: {self.value}"

@@ -1,0 +1,4 @@
+"""Addresses of the programs pages."""
+
+app_name = "programs"
+urlpatterns: list = []
