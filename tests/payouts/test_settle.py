@@ -38,7 +38,8 @@ def paid(world):
 
 
 def cash(bucket: str) -> int:
-    return derived_balances()[accounts.cash(bucket, "USD").pk]
+    account = accounts.cash(bucket, "USD")
+    return derived_balances()[account.pk]
 
 
 def state(payout: Payout) -> tuple[str, str]:
