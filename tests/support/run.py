@@ -84,7 +84,8 @@ def run_pass(name: str, arguments: list[str], environment: dict[str, str]) -> di
         code = finish(process)
         say(f"=== {name}: {time.monotonic() - started:.0f} s")
         if report.exists():
-            return json.loads(report.read_text())
+            found = json.loads(report.read_text())
+            return {**found, "exit": code or found["exit"]}
         return {
             "exit": code,
             "passed": 0,
@@ -103,10 +104,12 @@ def finish(process: subprocess.Popen) -> int:
         process.send_signal(signal.SIGINT)
     except KeyboardInterrupt:
         say("Stopping ...")
-    with contextlib.suppress(subprocess.TimeoutExpired):
-        return process.wait(30) or 1
-    process.kill()
-    return process.wait() or 1
+    try:
+        process.wait(30)
+    except subprocess.TimeoutExpired:
+        process.kill()
+        process.wait()
+    return INTERRUPTED  # whatever pytest says of itself
 
 
 def parallel(arguments: list[str]) -> list[str]:
