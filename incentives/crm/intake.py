@@ -49,6 +49,7 @@ class Incoming:
     channel: str = Delivery.Channel.PUSH
     received_at: datetime | None = None
     import_job_id: int | None = None
+    digest: str = ""  # of the content, where the caller computed it already
 
     def row(self, connection: Connection) -> Delivery:
         thing = self.event.get("object", {})
@@ -61,7 +62,7 @@ class Incoming:
             channel=self.channel,
             raw=self.raw,
             event=self.event,
-            content_hash=content_hash(self.event),
+            content_hash=self.digest or content_hash(self.event),
             headers=self.headers,
             received_at=self.received_at or timezone.now(),
             request_id=request_id.get(),

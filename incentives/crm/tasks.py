@@ -5,7 +5,7 @@ import time
 from celery import current_app, shared_task
 from django.conf import settings
 
-from incentives.crm import ingest
+from incentives.crm import imports, ingest
 
 BUDGET_SECONDS = 40  # below the soft time limit; what is left waits for the next nudge, sent at the end
 
@@ -23,6 +23,16 @@ def process_deliveries_task() -> int:
     return done
 
 
+@shared_task(name="crm.run_imports")
+def run_imports_task() -> int:
+    """Go on with uploaded files until none waits or the time is up, then see to what they brought."""
+    touched = imports.carry_on(BUDGET_SECONDS)
+    if touched:
+        process_deliveries_task.delay()
+        run_imports_task.delay()
+    return touched
+
+
 def _follow_up() -> None:
     """Tell whoever reads object states, by the name in the settings: this app knows nothing of the apps below it."""
     name = getattr(settings, "CRM_FOLLOW_UP_TASK", "")
@@ -38,4 +48,5 @@ def sweep_once(limit: int = 200) -> int:
     found = ingest.process_deliveries(limit)
     if found:
         _follow_up()
+    imports.carry_on(budget_seconds=5)
     return found
