@@ -197,11 +197,12 @@ def _answers(url: str) -> bool:
 
 def run(port: int, sandbox_port: int) -> int:
     """All processes in this terminal until Ctrl-C, or until one of them ends; then all end, children included."""
-    from honcho.manager import Manager
+    import honcho.manager
     from honcho.printer import Printer
 
     printer = Printer(sys.stdout)
-    manager = Manager(printer)
+    honcho.manager.KILL_WAIT = 12  # an idle worker takes seven seconds to end
+    manager = honcho.manager.Manager(printer)
     # honcho asks whole groups to end; asked alone, a worker ends its children in order. What ignores it is killed whole.
     manager._procmgr.terminate = lambda pid: os.kill(pid, signal.SIGTERM)
     for name, command in commands(port, sandbox_port).items():
