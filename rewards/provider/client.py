@@ -203,7 +203,7 @@ class ProviderClient:
 def _read(answer: httpx.Response, limit: int, deadline: Deadline) -> bytes:
     """The raw body, at most `limit` bytes and not beyond the deadline; more is an answer nobody can trust."""
     parts, size = [], 0
-    for part in answer.iter_raw():
+    for part in [answer.content] if answer.is_stream_consumed else answer.iter_raw():
         parts.append(part)
         size += len(part)
         if size > limit:

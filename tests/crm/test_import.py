@@ -16,8 +16,10 @@ from django.core.files.uploadedfile import SimpleUploadedFile
 from django.core.management import CommandError, call_command
 from django.db.models import Sum
 
-from incentives.crm import imports, services, tables
-from incentives.crm.errors import BadFile, BadMapping
+from incentives.core import tables
+from incentives.core.tables import BadFile
+from incentives.crm import imports, services
+from incentives.crm.errors import BadMapping
 from incentives.crm.mapping import load_tables
 from incentives.crm.models import Activity, Connection, Delivery, ImportJob, ObjectState
 from tests.crm.conftest import process
