@@ -151,7 +151,9 @@ def commands(port: int, sandbox_port: int) -> dict[str, str]:
         "sweep": f"{python} manage.py sweep --loop",
     }
     if has_command("sandbox"):
-        found["sandbox"] = f"{python} manage.py sandbox --port {sandbox_port} --db {FOLDER / 'sandbox.sqlite3'}"
+        found["sandbox"] = (
+            f"{python} manage.py sandbox --port {sandbox_port} --db {FOLDER / 'sandbox.sqlite3'} --latency 200 --pending 0.25"
+        )
     return found
 
 
