@@ -10,9 +10,9 @@ from django.utils.translation import gettext
 
 from incentives.crm.models import ObjectState
 from incentives.earnings.evaluate import Running, compute, running_programs
-from incentives.earnings.facts import counts, fact_of, people_of
+from incentives.earnings.facts import People, counts, fact_of, people_of
 from incentives.earnings.models import Credit, Earning, Participation
-from incentives.earnings.selectors import named
+from incentives.earnings.selectors import in_words
 from incentives.participants.models import Participant
 from incentives.programs.models import Program, ProgramVersion
 from incentives.programs.rules.conditions import Explained, holds
@@ -84,11 +84,11 @@ def explain(state: ObjectState) -> list[Explanation]:
     """
     earnings = _earnings_about(state)
     programs = [run for run in running_programs() if run.may_count(state) or run.program.pk in earnings]
-    roster, ids, keys = people_of([state])
-    fact = fact_of(state, keys) if state.kind and state.occurred_at else None
+    people = people_of([state], {key for run in programs for key in run.named})
+    fact = fact_of(state, people) if state.kind and state.occurred_at else None
     participations = _participations(state, programs)
     scored = {item.participation.pk: item for item in compute(participations)} if participations else {}
-    teller = _Teller(state, fact, roster, ids, participations, scored)
+    teller = _Teller(state, fact, people, participations, scored)
     return [teller.program(run, earnings.get(run.program.pk, [])) for run in programs]
 
 
@@ -126,11 +126,11 @@ def _participations(state: ObjectState, programs: list[Running]) -> list[Partici
 
 
 class _Teller:
-    def __init__(self, state, fact: Fact | None, roster, ids, participations, scored):
-        self.state, self.fact, self.roster, self.ids = state, fact, roster, ids
+    def __init__(self, state, fact: Fact | None, people: People, participations, scored):
+        self.state, self.fact, self.roster, self.ids = state, fact, people.roster, people.ids
         self.scored = scored
         self.known = {(p.program_id, p.participant_id): p for p in participations}
-        self.people = Participant.objects.in_bulk({*ids.values(), *(p.participant_id for p in participations)})
+        self.people = Participant.objects.in_bulk({*people.ids.values(), *(p.participant_id for p in participations)})
 
     def program(self, run: Running, earnings: list[Earning]) -> Explanation:
         definition, fact = run.definition, self.fact
@@ -138,7 +138,7 @@ class _Teller:
         counted = counts(self.state) and fact is not None
         result = credits_for(definition, fact, self.roster) if counted else None
         passes = fact is not None and holds(condition, fact)
-        reasons = [named(reason.message, self.roster) for reason in (result.reasons if result else ())]
+        reasons = [in_words(reason, self.roster) for reason in (result.reasons if result else ())]
         if not passes and result:
             reasons = []  # the conditions say it, each with what was found
         if why := why_never(self.state):
@@ -186,7 +186,7 @@ class _Teller:
             lines=lines,
             unpaid=self.unpaid(card, credit),
             period_lines=self.of_period(card, run.program.currency),
-            problems=[named(reason.message, self.roster) for reason in card.problems] if card else [],
+            problems=[in_words(reason, self.roster) for reason in card.problems] if card else [],
         )
 
     def former(self, run: Running, person: int, lines: list[Earning]) -> Share:

@@ -4,7 +4,7 @@ from collections import defaultdict
 from dataclasses import dataclass, field
 
 from incentives.earnings.facts import fact_of, people_of, targets_of
-from incentives.earnings.selectors import facts_near
+from incentives.earnings.selectors import facts_near, named_in
 from incentives.participants.models import Participant
 from incentives.programs.models import Program, ProgramVersion
 from incentives.programs.rules.crediting import credits_for
@@ -37,10 +37,11 @@ def preview(program: Program, version: ProgramVersion, *, limit: int = LIMIT) ->
     close and count as nothing. Constant query count."""
     definition = parse_definition(version.definition)
     states, cut = facts_near(definition, limit)
-    roster, ids, keys = people_of(states)
+    known = people_of(states, named_in(definition))
+    roster, ids = known.roster, known.ids
     credits, counting, odd = defaultdict(list), 0, 0
     for state in states:
-        result = credits_for(definition, fact_of(state, keys), roster, words=False)
+        result = credits_for(definition, fact_of(state, known), roster, words=False)
         counting += bool(result.credits)
         odd += any(reason.exception for reason in result.reasons)
         for credit in result.credits:

@@ -1,5 +1,6 @@
 """Reading earnings: totals of programs, statements, who stands where, and what a person should look at."""
 
+import re
 from collections.abc import Iterable
 from dataclasses import dataclass
 from datetime import date
@@ -137,27 +138,34 @@ def exceptions(program: Program, definition: Definition, *, limit: int = FACTS) 
     Computed anew from the facts as they stand; constant query count.
     """
     states, cut = facts_near(definition, limit)
-    roster, ids, keys = people_of(states)
+    known = people_of(states, named_in(definition))
     found: list[tuple[ObjectState, Reason]] = []
     for state in states:
-        for reason in credits_for(definition, fact_of(state, keys), roster, words=False).reasons:
+        for reason in credits_for(definition, fact_of(state, known), known.roster, words=False).reasons:
             if reason.exception:
                 found.append((state, reason))
-    people = Participant.objects.in_bulk({ids[r.participant] for _s, r in found[:ROWS] if r.participant in ids})
+    wanted = {known.ids[reason.participant] for _s, reason in found[:ROWS] if reason.participant in known.ids}
+    people = Participant.objects.in_bulk(wanted)
     rows = [
-        ExceptionRow(reason.code, named(reason.message, roster), people.get(ids.get(reason.participant)), state)
+        ExceptionRow(reason.code, in_words(reason, known.roster), people.get(known.ids.get(reason.participant)), state)
         for state, reason in found[:ROWS]
     ]
     missing, without = _without_target(program, definition)
     return Exceptions((without + rows)[:ROWS], len(found) + missing, len(states), cut)
 
 
-def named(message: str, roster) -> str:
-    """The message with names in place of participant keys."""
-    for key, person in roster.items():
-        if key in message and person.name:
-            message = message.replace(key, person.name)
-    return message
+def named_in(definition: Definition) -> list[str]:
+    """Keys of participants the definition itself names."""
+    return [overlay.participant for overlay in definition.credit.overlays if overlay.participant]
+
+
+def in_words(reason: Reason, roster) -> str:
+    """The reason's message with the participant's name where it has the key."""
+    person = roster.get(reason.participant)
+    if person is None or not person.name:
+        return reason.message
+    key = re.escape(person.key)
+    return re.sub(rf"(?<![\w-]){key}(?![\w-])", lambda _found: person.name, reason.message)
 
 
 def _without_target(program: Program, definition: Definition) -> tuple[int, list[ExceptionRow]]:
