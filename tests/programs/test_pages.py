@@ -245,12 +245,15 @@ def test_every_error_is_shown_with_its_path_and_what_was_typed_stays(signed_in):
         ({"rules": '{"rewards": [], "rewards": []}'}, "rewards: found the key twice, expected each key once."),
         ({"rules": ""}, "This field is required."),
         ({"rules": '{"a":' * 70 + "1" + "}" * 70}, "found more than 64 levels"),
-        ({"name": ""}, "Found nothing, expected this key (it is required)."),
+        ({"name": ""}, "Fill this in, or give “name” in the document."),
         ({"starts_on": "1.7.2026"}, 'Found "1.7.2026", expected a day such as "2026-07-01".'),
         ({"ends_on": "2025-12-31"}, "expected a day from 2026-01-01 on"),
         ({"currency": "XXX"}, "Select a valid choice"),
         ({"time_zone": "Mars/Olympus"}, "Select a valid choice"),
-        ({"rules": '{"name": "Other", "rewards": [{"type": "per_deal", "amount": "1.00"}]}'}, "in the document"),
+        (
+            {"rules": '{"name": "Other", "rewards": [{"type": "per_deal", "amount": "1.00"}]}'},
+            "Found 'Other' in the document, 'Mine' in the field",
+        ),
         ({"budget": "c07562d5-6c10-4fcc-a766-341c5dc3d23c"}, "Select a valid choice"),
     ],
 )
