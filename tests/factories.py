@@ -4,6 +4,8 @@ import hashlib
 import itertools
 from decimal import Decimal
 
+from django.utils import timezone
+
 from incentives.accounts.models import Role, User, UserRole
 from incentives.crm import intake
 from incentives.crm.ingest import process_deliveries
@@ -12,6 +14,7 @@ from incentives.earnings.evaluate import evaluate as run_evaluation
 from incentives.ledger import services as ledger
 from incentives.participants.models import Participant, Partner, Team
 from incentives.programs import services as programs
+from rewards.models import Product
 from rewards.money import Money
 
 _n = itertools.count(1)
@@ -117,3 +120,19 @@ def make_program(*, budget=None, manager: User | None = None, launched: bool = T
     budget = budget or make_budget(funded=funded, currency=document["currency"])
     program = programs.create_program(document=document, actor=manager, budget=budget)
     return programs.launch(program=program, actor=manager) if launched else program
+
+
+def make_product(product_id: str = "DEMO", *, values=(500, 25_000), **fields) -> Product:
+    """A card of the catalogue in USD: any amount to the cent from 5.00 to 250.00 unless told otherwise."""
+    fields.setdefault("denomination_type", Product.DenominationType.VARIABLE)
+    fields.setdefault("allow_cents", True)
+    return Product.objects.create(
+        product_id=product_id,
+        name=fields.pop("name", product_id.title()),
+        kind="Digital",
+        denominations=list(values),
+        delivery_types=fields.pop("delivery_types", ["DigitalDelivery", "Links"]),
+        currency=fields.pop("currency", "USD"),
+        refreshed_at=timezone.now(),
+        **fields,
+    )

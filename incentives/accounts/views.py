@@ -15,6 +15,7 @@ from incentives.accounts.models import Role, User
 from incentives.accounts.selectors import STATES, people, role_names
 from incentives.core.listing import ActionPage, Column, DetailPage, Guarded, Link, ListPage
 from incentives.core.models import AuditEvent
+from incentives.core.templatetags.laurel import words
 
 PARENT = (_("People"), "accounts:people")
 
@@ -46,7 +47,7 @@ class PeoplePage(ListPage):
         Column("name", _("Name"), value=str, note="email", sort=("name", "email"), link=person_url),
         Column("email", _("E-mail address"), screen=False),
         Column("roles", _("Roles"), value=role_names),
-        Column("state", _("State"), value="state", kind="status", sort="state"),
+        Column("state", _("State"), kind="status", sort="state", words=dict(STATES)),
         Column("last_login", _("Last signed in"), kind="time", sort="last_login"),
         Column("created_at", _("Since"), kind="time", sort="created_at"),
     )
@@ -69,7 +70,7 @@ class PersonPage(DetailPage):
             "person": thing,
             "own": thing.pk == self.request.user.pk,
             "state_label": dict(STATES)[thing.state],
-            "events": [{"title": e.action, "at": e.at, "by": e.actor_name, "text": e.reason} for e in events],
+            "events": [{"title": words(e.action), "at": e.at, "by": e.actor_name, "text": e.reason} for e in events],
         }
 
 

@@ -60,6 +60,7 @@ class Column:
     `sort`: the ORM field or fields behind the column; without it the column cannot be sorted.
     `link`: True for `row.get_absolute_url()`, or a callable of the row. `note`: a callable or path for a quiet second line.
     `phone`: title, value or hide; by default the first column is the card's title and the first money its value.
+    `words`: a dict from a status value to its label, for statuses that are no model choices.
     `template`: renders the cell from `row` and `value` instead. `screen` and `export`: where the column appears.
     """
 
@@ -71,12 +72,18 @@ class Column:
     link: bool | Callable = False
     note: str | Callable | None = None
     phone: str = ""
+    words: dict | None = None
     template: str = ""
     screen: bool = True
     export: bool = True
 
     def of(self, row):
         return resolve(row, self.value or self.key)
+
+    def status(self, row, value) -> dict:
+        """Tone, icon and label of a state; the model's own words where it is the model's status."""
+        item = row if self.key == "status" and self.value is None else value
+        return status_parts(item, (self.words or {}).get(value, ""))
 
     @property
     def numeric(self) -> bool:
@@ -343,11 +350,13 @@ class ListPage(Guarded, View):
     def cell(self, column: Column, row) -> dict:
         value = column.of(row)
         link = column.link(row) if callable(column.link) else row.get_absolute_url() if column.link else ""
+        state = column.status(row, value) if column.kind == "status" else None
         note = resolve(row, column.note) if column.note else ""
         empty = value is None or value == ""
         return {
             "column": column,
             "value": value,
+            "state": state,
             "link": link,
             "note": note,
             "empty": empty,
@@ -492,5 +501,5 @@ def _values(column: Column, row, zone) -> list:
     if column.kind == "time":
         return [timezone.localtime(value, zone)]
     if column.kind == "status":
-        return [str(status_parts(row if column.value in (None, "status") else value)["label"])]
+        return [str(column.status(row, value)["label"])]
     return [value if isinstance(value, date) or column.numeric else str(value)]

@@ -59,7 +59,7 @@ def environment(port: int, sandbox_port: int) -> dict[str, str]:
     return {
         "DJANGO_SETTINGS_MODULE": "incentives.settings",
         "PYTHONUNBUFFERED": "1",
-        "PYTHONWARNINGS": "ignore::RuntimeWarning",  # Celery's, about running as root in a container
+        "PYTHONWARNINGS": "ignore::UserWarning",  # Celery's, about running as root in a container
         "DEBUG": "0",
         "DATA_DIR": str(FOLDER),
         "STATIC_ROOT": str(FOLDER / "static"),

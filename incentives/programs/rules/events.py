@@ -91,17 +91,17 @@ def _text(data: Mapping[str, Any], key: str, *, required: bool = False) -> str |
     return value or None
 
 
-def _decimal(data: Mapping[str, Any], key: str, *, required: bool = False, path: str = "") -> Decimal | None:
+def _decimal(data: Mapping[str, Any], key: str, parent: str = "", index: int = 0, *, required: bool = False):
+    """The number under `key`, or None where it is absent. `parent` and `index` say in which list `data` stands."""
     value = data.get(key)
     if value is None or value == "":
-        if required:
-            raise EventError(path + key, None, "a number")
-        return None
+        if not required:
+            return None
+        raise EventError(key, None, "a number")
     found = number(value)
-    if found is None:
-        raise EventError(path + key, value, "a number such as 12500.00")
-    if abs(found) > LIMIT:
-        raise EventError(path + key, value, f"a number from -{LIMIT} to {LIMIT}")
+    if found is None or abs(found) > LIMIT:
+        wanted = "a number such as 12500.00" if found is None else f"a number from -{LIMIT} to {LIMIT}"
+        raise EventError(f"{parent}[{index}].{key}" if parent else key, value, wanted)
     return found
 
 
@@ -209,7 +209,8 @@ def _lines(data: dict) -> tuple[Mapping[str, Any], ...]:
     lines = _items(data, "lines")
     for index, line in enumerate(lines):
         for key in ("quantity", "unit_price", "total"):
-            _decimal(line, key, path=f"lines[{index}].")
+            if key in line:
+                _decimal(line, key, "lines", index)
     if not lines and data.get("product_sku"):
         return ({"sku": data["product_sku"], "quantity": data.get("quantity"), "total": data.get("amount")},)
     return tuple(lines)
@@ -221,8 +222,8 @@ def _splits(data: dict, resolve: Resolve) -> tuple[Split, ...]:
         who = _participant(item)
         if not who:
             raise EventError(f"splits[{index}].participant", None, "a participant")
-        percentage = _decimal(item, "percentage", path=f"splits[{index}].")
-        amount = _decimal(item, "amount", path=f"splits[{index}].")
+        percentage = _decimal(item, "percentage", "splits", index)
+        amount = _decimal(item, "amount", "splits", index)
         kind = OVERLAY if item.get("type") == OVERLAY else "revenue"
         splits.append(Split(resolve(who), percentage, amount, kind, _named(who)))
     return tuple(splits)

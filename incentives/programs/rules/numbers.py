@@ -40,13 +40,14 @@ def allocate(total: int, weights: Sequence[int]) -> list[int]:
 
 
 def number(value: Any) -> Decimal | None:
-    """A finite Decimal from a number or its text; None for anything else."""
-    if isinstance(value, Decimal):
-        return value if value.is_finite() else None
-    if isinstance(value, bool) or not isinstance(value, int | str):
+    """A finite Decimal from a number or its plain text; None for anything else."""
+    if isinstance(value, str):
+        if not value.isascii() or "_" in value:
+            return None
+    elif isinstance(value, bool) or not isinstance(value, int | Decimal):
         return None
     try:
-        found = Decimal(str(value).strip())
+        found = Decimal(value)
     except ArithmeticError:
         return None
     return found if found.is_finite() else None

@@ -195,6 +195,8 @@ def _plain_path(location: tuple) -> tuple:
 
 def _translated(kind: str, item: dict, context: dict, path: tuple) -> tuple[str, str]:
     found = shown(item["input"])
+    if kind in ("too_long", "too_short") and isinstance(item["input"], str):
+        kind = f"string_{kind}"
     if kind == "missing":
         return "nothing", "this key (it is required)"
     if kind == "extra_forbidden":

@@ -1,13 +1,13 @@
 """A whole program over a whole history, without a database: what `manage.py simulate` prints.
 
-Reads parsed lines; the caller opens files and turns InputError into "file, line". Facts are held as they stand, one per
-object, so that memory grows with the number of objects and not with the number of lines.
+Reads parsed lines; the caller opens files and turns EventError into "file, line". A fact becomes credits as soon as it
+is read, so that memory grows with the number of objects and not with the size of the file.
 """
 
 import hashlib
 import json
-from collections.abc import Mapping
-from dataclasses import dataclass, field
+from collections.abc import Iterator, Mapping
+from dataclasses import asdict, dataclass, field
 from datetime import date
 from decimal import Decimal
 from typing import Any
@@ -15,7 +15,7 @@ from typing import Any
 from .contests import rank_standings
 from .crediting import credits_for
 from .events import EventError, day, parse_event
-from .facts import NOTHING, Credit, Fact, Line, Person, Rates, Scorecard, Standing
+from .facts import NOTHING, Credit, CreditResult, Fact, Line, Person, Place, Rates, Scorecard, Standing
 from .history import History
 from .limits import decimal_text, one_of
 from .numbers import money_text, number
@@ -105,15 +105,15 @@ def parse_target(data: Any) -> tuple[str, date, Decimal]:
 
 
 class Simulation:
-    """Feed it people, targets and activities, then ask for the `document`."""
+    """Feed it people, then targets and activities, then `run`."""
 
     def __init__(self, definition: Definition, rates: Rates = NOTHING):
         self.definition, self.rates = definition, rates
         self.people = People()
         self.targets: dict[str, dict[date, Decimal]] = {}
-        self.history = History()
+        self.history: History[tuple[str, CreditResult] | None] = History(self._credited)
         self.exceptions: list[Exceptional] = []
-        self._seen: dict[str, bytes] = {}
+        self._seen: dict[str, Any] = {}
 
     def add_person(self, data: Any) -> None:
         self.people.add(data)
@@ -138,38 +138,35 @@ class Simulation:
             self.history.add(event)
 
     def _is_repeated(self, fact: Fact, data: dict) -> bool:
-        """Whether the id was seen with this content, or with another content that only a new version may bring."""
-        text = json.dumps(data, sort_keys=True, ensure_ascii=False, default=str)
-        content = hashlib.blake2b(text.encode("utf-8", "surrogatepass"), digest_size=16).digest()
-        known = self._seen.get(fact.external_id)
-        if known is None or (known != content and fact.object_id is not None):
-            self._seen[fact.external_id] = content
+        """Whether the external id was seen already. Versions of one object may share it; anything else may not."""
+        mark = (fact.object_type, fact.object_id) if fact.object_id is not None else _content(data)
+        known = self._seen.setdefault(fact.external_id, mark)
+        if known is mark or (known == mark and fact.object_id is not None):
             return False
-        if known != content:
+        if known != mark:
             message = f"{fact.external_id} came again with other content; the first one stands."
             self.exceptions.append(Exceptional(fact.external_id, "duplicate_conflict", message))
         return True
 
-    # --- answering ---------------------------------------------------------------------------------------------
+    def _credited(self, fact: Fact) -> tuple[str, CreditResult] | None:
+        """The fact's credits, as soon as it is read: they need far less room than the fact."""
+        result = credits_for(self.definition, fact, self.people.roster, self.rates, words=False)
+        reasons = tuple(reason for reason in result.reasons if reason.exception)
+        return (fact.external_id, CreditResult(result.credits, reasons)) if result.credits or reasons else None
 
     def run(self) -> "Result":
         credits: dict[str, list[Credit]] = {}
         exceptions = list(self.exceptions)
-        for fact in self.history.facts():
-            result = credits_for(self.definition, fact, self.people.roster, self.rates, words=False)
-            for credit in result.credits:
-                credits.setdefault(credit.participant, []).append(credit)
-            exceptions.extend(
-                Exceptional(fact.external_id, reason.code, reason.message)
-                for reason in result.reasons
-                if reason.exception
-            )
+        for found in self.history.standing():
+            if found is not None:
+                activity, result = found
+                for credit in result.credits:
+                    credits.setdefault(credit.participant, []).append(credit)
+                exceptions.extend(Exceptional(activity, reason.code, reason.message) for reason in result.reasons)
         cards = self._scorecards(credits)
-        standings = rank_standings(
-            self.definition, [card for own in cards.values() for card in own], self.people.roster
-        )
-        for own in cards.values():
-            exceptions.extend(Exceptional(None, item.code, item.message) for card in own for item in card.problems)
+        everyone = [card for own in cards.values() for card in own]
+        exceptions.extend(Exceptional(None, item.code, item.message) for card in everyone for item in card.problems)
+        standings = rank_standings(self.definition, everyone, self.people.roster)
         return Result(self.definition, cards, standings, sorted(exceptions, key=_exception_order))
 
     def _scorecards(self, credits: dict[str, list[Credit]]) -> dict[str, list[Scorecard]]:
@@ -178,6 +175,11 @@ class Simulation:
             key: score(self.definition, self.people.roster[key], self.targets.get(key, NOTHING), credits.pop(key, ()))
             for key in keys
         }
+
+
+def _content(data: dict) -> bytes:
+    text = json.dumps(data, sort_keys=True, ensure_ascii=False, default=str)
+    return hashlib.blake2b(text.encode("utf-8", "surrogatepass"), digest_size=16).digest()
 
 
 def _exception_order(item: Exceptional) -> tuple:
@@ -206,23 +208,26 @@ class Result:
 
     def document(self) -> dict[str, Any]:
         """The document of design.md, section 9. Prizes stand in the last period of those who win them."""
+        return json.loads("".join(self.json()))
+
+    def json(self) -> Iterator[str]:
+        """The document as text, one participant at a time."""
+        yield f'{{"currency": "{self.definition.currency}", "total": "{self.money(self.total_minor)}", "participants": ['
+        between = ""
+        for key, own in self.scorecards.items():
+            if own:
+                yield between + json.dumps(self._participant(key, own), ensure_ascii=False)
+                between = ", "
+        places = [self._place(place) for standing in self.standings for place in standing.places]
+        exceptions = [asdict(item) for item in self.exceptions]
+        yield f'], "standing": {json.dumps(places)}, "exceptions": {json.dumps(exceptions, ensure_ascii=False)}}}'
+
+    def _place(self, place: Place) -> dict[str, Any]:
         return {
-            "currency": self.definition.currency,
-            "total": self.money(self.total_minor),
-            "participants": [self._participant(key, own) for key, own in self.scorecards.items() if own],
-            "standing": [
-                {
-                    "rank": place.rank,
-                    "external_user_id": place.participant,
-                    "measure": self.measure(place.measure),
-                    "prize": self.money(place.prize_minor),
-                }
-                for standing in self.standings
-                for place in standing.places
-            ],
-            "exceptions": [
-                {"activity": item.activity, "code": item.code, "message": item.message} for item in self.exceptions
-            ],
+            "rank": place.rank,
+            "external_user_id": place.participant,
+            "measure": self.measure(place.measure),
+            "prize": self.money(place.prize_minor),
         }
 
     def prizes(self, participant: str) -> list[Line]:

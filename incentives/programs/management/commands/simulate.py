@@ -42,7 +42,8 @@ class Command(BaseCommand):
             self.stderr.write(str(exc))
             sys.exit(2)
         if options["json"]:
-            json.dump(result.document(), self.stdout, ensure_ascii=False)
+            for text in result.json():
+                self.stdout.write(text, ending="")
             self.stdout.write("")
         else:
             self.stdout.write(table(result))
@@ -55,7 +56,7 @@ def simulate(program: str, activities: str, participants: str, targets: str | No
             simulation = Simulation(parse_definition(file.read(MAX_BYTES + 1)))
     except DefinitionError as exc:
         problems = "\n".join(f"  {problem}" for problem in exc.problems)
-        raise BadInput(f"{program}: this is no program definition.\n{problems}") from None
+        raise BadInput(f"{shown_name(program)}: this is no program definition.\n{problems}") from None
     read_lines(participants, simulation.add_person)
     if targets:
         read_lines(targets, simulation.add_target)
@@ -82,23 +83,28 @@ def read_lines(name: str, add: Callable[[Any], None]) -> None:
         number = 0
         while line := file.readline(MAX_LINE + 1):
             number += 1
+            where = f"{shown_name(name)}, line {number}"
             if len(line) > MAX_LINE:
-                raise BadInput(f"{name}, line {number}: longer than {MAX_LINE:,} bytes; expected one object per line.")
+                raise BadInput(f"{where}: longer than {MAX_LINE:,} bytes; expected one object per line.")
             if not line.isspace():
-                read_line(name, number, line, add)
+                read_line(where, line, add, first=number == 1)
 
 
-def read_line(name: str, number: int, line: bytes, add: Callable[[Any], None]) -> None:
+def shown_name(name: str) -> str:
+    return "standard input" if name == "-" else name
+
+
+def read_line(where: str, line: bytes, add: Callable[[Any], None], *, first: bool) -> None:
     try:
-        text = line.decode("utf-8-sig" if number == 1 else "utf-8")
+        text = line.decode("utf-8-sig" if first else "utf-8")
         add(json.loads(text, parse_float=str, parse_int=str, parse_constant=_no_constant))
     except EventError as exc:
-        raise BadInput(f"{name}, line {number}: {exc}.") from None
+        raise BadInput(f"{where}: {exc}.") from None
     except UnicodeDecodeError:
-        raise BadInput(f"{name}, line {number}: expected UTF-8 text.") from None
+        raise BadInput(f"{where}: expected UTF-8 text.") from None
     except (ValueError, RecursionError) as exc:
-        where = f" ({exc.msg}, column {exc.colno})" if isinstance(exc, json.JSONDecodeError) else ""
-        raise BadInput(f"{name}, line {number}: expected one JSON object per line{where}.") from None
+        place = f" ({exc.msg}, column {exc.colno})" if isinstance(exc, json.JSONDecodeError) else ""
+        raise BadInput(f"{where}: expected one JSON object per line{place}.") from None
 
 
 def _no_constant(name: str) -> None:
@@ -128,6 +134,6 @@ def table(result: Result) -> str:
             for place in standing.places
         )
     if result.exceptions:
-        rows += ["", f"{len(result.exceptions)} exceptions"]
+        rows += ["", f"exceptions: {len(result.exceptions)}"]
         rows.extend(f"  {item.activity or '-'}: {item.message} ({item.code})" for item in result.exceptions)
     return "\n".join(rows)

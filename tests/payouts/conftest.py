@@ -1,0 +1,3 @@
+"""The provider in this process, as in tests/rewards: `world`."""
+
+from tests.rewards.conftest import quiet_nudges, world  # noqa: F401

@@ -1,0 +1,102 @@
+"""A provider in this process, with a clock that tests move: `world`."""
+
+import datetime
+import time
+
+import pytest
+
+from rewards import clock, failpoints, services
+from rewards.bodies import DigitalDelivery, Links
+from rewards.models import Channel, RewardOrder
+from rewards.money import Money
+from rewards.provider.client import ProviderClient
+from rewards.sandbox.core import Sandbox
+from rewards.sandbox.inprocess import SandboxTransport
+from rewards.sweep import sweep_once
+
+
+def usd(text: str) -> Money:
+    return Money(int(text.replace(".", "")), "USD")
+
+
+class World:
+    """The sandbox, a client on it, and time."""
+
+    def __init__(self, monkeypatch):
+        self.offset = 0.0
+        real = clock.now
+        monkeypatch.setattr(clock, "now", lambda: real() + datetime.timedelta(seconds=self.offset))
+        self.sandbox = Sandbox(clock=lambda: time.time() + self.offset)
+        self.transport = SandboxTransport(self.sandbox)
+        self.client = self.new_client()
+        self.made = 0
+
+    def new_client(self) -> ProviderClient:
+        return ProviderClient(
+            base_url="https://provider.test", email="a@b.test", access_token="secret", transport=self.transport
+        )
+
+    def faults(self, *rules: dict) -> None:
+        self.sandbox.faults.replace(list(rules))
+
+    def advance(self, seconds: float) -> None:
+        self.offset += seconds
+
+    def order(self, **changes) -> RewardOrder:
+        """A draft of 25.00 USD of CVS by e-mail; `links=True` for a claim link."""
+        self.made += 1
+        links = changes.pop("links", False)
+        given = {
+            "reference": f"payout:{self.made}",
+            "po_parts": ["test", str(self.made)],
+            "product_id": "CVS",
+            "value": usd("25.00"),
+            "delivery": Links() if links else DigitalDelivery(email=f"rep{self.made}@team.example"),
+            "approval_hash": "a" * 64,
+            **changes,
+        }
+        return services.create_order(**given)
+
+    def sweep(self, seconds: float = 5) -> dict[str, int]:
+        return sweep_once(inline=True, client=self.client, seconds=seconds)
+
+    def settle(self, rounds: int = 40, step: float = 200) -> None:
+        """Sweep and let time pass until nothing is open, or `rounds` are over."""
+        for _ in range(rounds):
+            self.sweep()
+            if not RewardOrder.objects.filter(state__in=("draft", "submitting", "pending")).exists():
+                return
+            self.advance(step)
+
+    def books(self) -> dict:
+        return self.sandbox.store.books()
+
+    def posts(self) -> list:
+        return [r for r in self.transport.requests if r.method == "POST" and r.path == "/v1/Orders"]
+
+    def channel(self) -> Channel:
+        return Channel.objects.get(name="default")
+
+
+@pytest.fixture(autouse=True)
+def _disarmed():
+    yield
+    failpoints.disarm()
+
+
+@pytest.fixture
+def quiet_nudges(monkeypatch):
+    """No broker: hints are counted, not sent."""
+    sent = []
+    monkeypatch.setattr("rewards.nudges.publish", lambda pk, task="rewards.send_order": sent.append((task, pk)) or True)
+    monkeypatch.setattr("rewards.sweep.publish", lambda pk, task="rewards.send_order": sent.append((task, pk)) or True)
+    return sent
+
+
+@pytest.fixture
+def world(db, monkeypatch, quiet_nudges):
+    """With the catalogue fetched and nothing sent yet."""
+    world = World(monkeypatch)
+    services.refresh_catalogue(client=world.client)
+    world.transport.requests.clear()
+    return world
