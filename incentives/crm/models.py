@@ -132,10 +132,8 @@ class Delivery(models.Model):
             ),
         ]
         indexes = [
-            models.Index(fields=["next_attempt_at", "id"], condition=Q(status="pending"), name="delivery_waiting"),
-            models.Index(
-                fields=["status"], condition=Q(status__in=["quarantined", "failed"]), name="delivery_troubled"
-            ),
+            # not a partial index: SQLite cannot use one for a status that is a bound parameter
+            models.Index(fields=["status", "id"], name="delivery_by_status"),
             models.Index(fields=["connection", "object_type", "object_id"], name="delivery_object"),
         ]
 

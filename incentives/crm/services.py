@@ -376,3 +376,15 @@ def erase_raw(before, *, limit: int = 5000) -> int:
         pks = list(old.exclude(status=Delivery.Status.PENDING).values_list("pk", flat=True)[:limit])
         count = Delivery.objects.filter(pk__in=pks).update(raw="", event={}, overrides={}, headers={})
     return count
+
+
+def erase_person(participant: Participant, *, actor=None) -> int:
+    """Blank the raw content of every delivery a participant's facts came from. Facts stay, named by key. Returns how many."""
+    _require(actor, "participants.edit")
+    with transaction.atomic():
+        rows = Delivery.objects.filter(activities__participant=participant).exclude(raw="", event={})
+        count = Delivery.objects.filter(pk__in=list(rows.values_list("pk", flat=True))).update(
+            raw="", event={}, overrides={}, headers={}
+        )
+        audit.record("participant.deliveries_erased", participant, actor=actor, after={"deliveries": count})
+    return count

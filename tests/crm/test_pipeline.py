@@ -1,6 +1,7 @@
 """From deliveries to object states and activities: the table of the contract, whatever the order of arrival."""
 
 import itertools
+import time
 from datetime import UTC, datetime, timedelta
 from decimal import Decimal
 
@@ -15,6 +16,7 @@ from incentives.core.models import AuditEvent
 from incentives.crm import ingest, intake, services, tasks
 from incentives.crm.errors import CannotRepair, MalformedEvent
 from incentives.crm.models import Activity, Connection, Delivery, IdentityLink, ObjectState
+from incentives.crm.nudge import Nudger
 from tests.crm.conftest import event, process
 from tests.factories import make_participant
 
@@ -501,3 +503,36 @@ def test_an_activity_cannot_be_edited_or_removed(connection, ana):
     with pytest.raises((IntegrityError, Exception), match="append-only"), transaction.atomic():
         Activity.objects.all()._raw_delete("default")
     assert kinds() == ["deal.won"]
+
+
+def test_a_person_can_be_erased_from_raw_deliveries_while_facts_stay(connection, administrator, ana, ben):
+    mine = send(connection)
+    other = send(connection, participant={"external_user_id": "E-1012"}, object={"id": "8"})
+    assert services.erase_person(ana, actor=administrator) == 1
+    mine.refresh_from_db()
+    other.refresh_from_db()
+    assert (mine.raw, mine.event) == ("", {}) and "E-1012" in other.raw
+    assert Activity.objects.get(delivery=mine).participant == ana
+
+
+def test_a_burst_of_nudges_is_one_message_and_the_last_one_is_never_lost():
+    sent, seen, requests = [], [], []
+
+    def send_message():
+        if len(sent) == 1:
+            sent.append("down")
+            raise ConnectionError("no broker")
+        sent.append("ok")
+        seen.append(len(requests))
+
+    nudger = Nudger(send_message)
+    for burst in range(3):
+        for n in range(500):
+            requests.append(n)
+            nudger.wake()
+        deadline = time.monotonic() + 5
+        while len(sent) <= burst and time.monotonic() < deadline:
+            time.sleep(0.005)
+        time.sleep(0.12)
+    assert seen[-1] == 1500
+    assert 3 <= len(sent) <= 40
