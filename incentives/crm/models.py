@@ -172,7 +172,7 @@ class ObjectState(models.Model):
     baseline = models.BooleanField(default=False)  # won before go-live: known, never rewarded
 
     kind = models.CharField(max_length=20, blank=True)
-    external_id = models.CharField(max_length=255, blank=True)  # of the standing activity
+    external_id = models.CharField(max_length=400, blank=True)  # of the standing activity
     occurred_at = models.DateTimeField(null=True, blank=True)  # of a deal: the moment of winning (or losing...)
     close_date = models.DateField(null=True, blank=True)
     participant = models.ForeignKey(

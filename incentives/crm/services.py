@@ -276,6 +276,8 @@ def repair_delivery(delivery: Delivery, changes: dict, *, actor, reason: str) ->
     if not reason.strip():
         raise CannotRepair("reason: say why the value is changed.")
     overrides = {k: _mended(k, v) for k, v in changes.items()}
+    if "state" in overrides:  # a kind such as deal.won states a state of its own
+        overrides.setdefault("kind", {"won": "deal.won", "lost": "deal.lost"}.get(overrides["state"], "deal.updated"))
     if not overrides:
         raise CannotRepair("Nothing was changed.")
     with transaction.atomic():
