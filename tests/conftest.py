@@ -83,6 +83,14 @@ def django_db_setup(django_db_setup, django_db_blocker):
         allow_flush_of_append_only_tables()
 
 
+@pytest.fixture(autouse=True)
+def empty_cache():
+    """Rate limits and the like of one test do not reach the next."""
+    from django.core.cache import cache
+
+    cache.clear()
+
+
 @pytest.fixture
 def shared_data() -> Path:
     """The folder of the public CRM sample, beside the clone (or in LAUREL_SHARED)."""

@@ -16,7 +16,7 @@ from django.db.models import Count, F, Q, Sum
 from django.utils import timezone
 
 from incentives.crm.models import ObjectState
-from incentives.earnings.facts import counts, definition_of, fact_of, people_of, roster_of, targets_of
+from incentives.earnings.facts import counts, definition_of, fact_of, people_in, people_of, targets_of
 from incentives.earnings.models import Credit, Earning, Participation, Scorecard
 from incentives.ledger import accounts
 from incentives.ledger.models import Account
@@ -40,6 +40,7 @@ def evaluate(*, limit: int = 100_000) -> dict[str, int]:
     done = {"credited": 0, "scored": 0, "earnings": 0}
     notice_published_versions()
     notice_targets()
+    notice_people()
     while done["credited"] < limit and (n := credit_batch()):
         done["credited"] += n
     while done["scored"] < limit:
@@ -105,6 +106,23 @@ def notice_targets() -> int:
     return len(targets)
 
 
+def notice_people() -> int:
+    """People whose team, partner, manager, type, region or dates changed: their facts, those of the people below them
+    (overlays) and every shared fact are credited anew. Returns how many people; a repeat notices nothing."""
+    with transaction.atomic():
+        due = Participant.objects.filter(to_credit=True).select_for_update(of=("self",), skip_locked=True)
+        people = list(due.values_list("pk", flat=True)[:1000])
+        if people:
+            below = Q(participant__in=people) | Q(participant__manager__in=people)
+            below |= Q(participant__manager__manager__in=people) | Q(participant__team__manager__in=people)
+            touched = below | Q(credits__participation__participant__in=people) | ~Q(splits=[])
+            ids = ObjectState.objects.filter(touched).values("pk")
+            ObjectState.objects.filter(pk__in=ids).update(changed_seq=F("changed_seq") + 1)
+            mark_dirty(Participation.objects.filter(participant__in=people).values_list("pk", flat=True))
+            Participant.objects.filter(pk__in=people).update(to_credit=False)
+    return len(people)
+
+
 # --- step 1: credits ---------------------------------------------------------------------------------------------------
 
 
@@ -115,6 +133,11 @@ class Running:
     program: Program
     version: ProgramVersion
     definition: object
+
+    @property
+    def named(self) -> list[str]:
+        """Participant keys the definition itself names."""
+        return [overlay.participant for overlay in self.definition.credit.overlays if overlay.participant]
 
     def may_count(self, state: ObjectState) -> bool:
         """Whether the rules have to look at this fact at all."""
@@ -153,18 +176,18 @@ def credit_batch(size: int = OBJECTS_AT_ONCE) -> int:
 
 def _wanted_credits(states: list[ObjectState]) -> dict[tuple[int, int], tuple[Running, list[CreditValue]]]:
     """(program id, participant id) -> the running program and the credits these facts give there now."""
-    roster, ids, keys = people_of(states)
-    wanted: dict[tuple[int, int], tuple[Running, list[CreditValue]]] = {}
     programs = running_programs()
+    people = people_of(states, {key for running in programs for key in running.named})
+    wanted: dict[tuple[int, int], tuple[Running, list[CreditValue]]] = {}
     for state in states:
         if not counts(state):
             continue
-        fact = fact_of(state, keys)
+        fact = fact_of(state, people)
         for running in programs:
             if not running.may_count(state):
                 continue
-            for credit in credits_for(running.definition, fact, roster).credits:
-                slot = wanted.setdefault((running.program.pk, ids[credit.participant]), (running, []))
+            for credit in credits_for(running.definition, fact, people.roster, words=False).credits:
+                slot = wanted.setdefault((running.program.pk, people.ids[credit.participant]), (running, []))
                 slot[1].append(credit)
     return wanted
 
@@ -265,12 +288,12 @@ class Computed:
 
 def compute(participations: list[Participation]) -> list[Computed]:
     """Score from the stored credits; writes nothing."""
-    people = Participant.objects.filter(pk__in={p.participant_id for p in participations})
-    roster, _, keys = roster_of(people.select_related("team", "partner"))
-    credits = _credits_by_participation(participations, keys)
+    rows = Participant.objects.filter(pk__in={p.participant_id for p in participations})
+    people = people_in(rows.select_related("team", "partner"))
+    credits = _credits_by_participation(participations, people.keys)
     versions = {running.program.pk: running for running in running_programs()}
     targets = {
-        program_id: targets_of(program_id, keys)
+        program_id: targets_of(program_id, people.keys)
         for program_id in {p.program_id for p in participations} & set(versions)
     }
     result = []
@@ -279,7 +302,7 @@ def compute(participations: list[Participation]) -> list[Computed]:
         if running is None:  # not scored: a draft, or archived; nothing is earned there
             result.append(Computed(participation, None, ()))
             continue
-        person = roster[keys[participation.participant_id]]
+        person = people.roster[people.keys[participation.participant_id]]
         mine = targets[participation.program_id][participation.participant_id]
         cards = score(running.definition, person, mine, credits[participation.pk])
         result.append(Computed(participation, running.version, tuple(cards)))

@@ -151,7 +151,9 @@ def commands(port: int, sandbox_port: int) -> dict[str, str]:
         "sweep": f"{python} manage.py sweep --loop",
     }
     if has_command("sandbox"):
-        found["sandbox"] = f"{python} manage.py sandbox --port {sandbox_port} --db {FOLDER / 'sandbox.sqlite3'}"
+        found["sandbox"] = (
+            f"{python} manage.py sandbox --port {sandbox_port} --db {FOLDER / 'sandbox.sqlite3'} --latency 200 --pending 0.25"
+        )
     return found
 
 
@@ -163,9 +165,7 @@ def announce(port: int) -> None:
         if time.monotonic() > deadline:
             return say(f"Laurel did not answer at {address} within {READY_SECONDS} s; the lines above may say why.")
         time.sleep(0.2)
-    patience = time.monotonic() + 20  # the first sweep; a page can be opened without it
-    while not _answers(f"http://127.0.0.1:{port}/readyz") and time.monotonic() < patience:
-        time.sleep(0.5)
+    _wait_for_a_sweep(20)
     say(f"\n  Laurel is running at {address}\n")
     people = sign_ins()
     for role, email, password in people:
@@ -175,6 +175,18 @@ def announce(port: int) -> None:
         + "  Ctrl-C stops everything; the data stays in var/demo (make demo-reset starts over).\n"
     )
     return None
+
+
+def _wait_for_a_sweep(seconds: float) -> None:
+    """So that what is printed stands below what the processes say while they start. Pages work without it."""
+    from incentives.operations.sweep import heartbeat_age
+
+    started = time.monotonic()
+    while (waited := time.monotonic() - started) < seconds:
+        age = heartbeat_age()
+        if age is not None and age <= waited:
+            return
+        time.sleep(0.5)
 
 
 def _answers(url: str) -> bool:
@@ -187,11 +199,14 @@ def _answers(url: str) -> bool:
 
 def run(port: int, sandbox_port: int) -> int:
     """All processes in this terminal until Ctrl-C, or until one of them ends; then all end, children included."""
-    from honcho.manager import Manager
+    import honcho.manager
     from honcho.printer import Printer
 
     printer = Printer(sys.stdout)
-    manager = Manager(printer)
+    honcho.manager.KILL_WAIT = 12  # an idle worker takes seven seconds to end
+    manager = honcho.manager.Manager(printer)
+    # honcho asks whole groups to end; asked alone, a worker ends its children in order. What ignores it is killed whole.
+    manager._procmgr.terminate = lambda pid: os.kill(pid, signal.SIGTERM)
     for name, command in commands(port, sandbox_port).items():
         manager.add_process(name, command, env=dict(os.environ), cwd=str(ROOT))
     threading.Thread(target=announce, args=[port], daemon=True).start()
