@@ -10,6 +10,7 @@ urlpatterns = [
     path("", include("incentives.programs.urls")),
     path("", include("incentives.ledger.urls")),
     path("", include("incentives.crm.urls")),
+    path("", include("incentives.earnings.urls")),
     path("accounts/", include("allauth.account.urls")),
     path("admin/", admin.site.urls),
 ]

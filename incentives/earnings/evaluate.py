@@ -299,7 +299,7 @@ def compute(participations: list[Participation]) -> list[Computed]:
     result = []
     for participation in participations:
         running = versions.get(participation.program_id)
-        if running is None:  # not scored: a draft, or archived; nothing is earned there
+        if running is None:  # not scored: a draft earns nothing
             result.append(Computed(participation, None, ()))
             continue
         person = people.roster[people.keys[participation.participant_id]]
