@@ -8,6 +8,7 @@ urlpatterns = [
     path("", include("incentives.core.urls")),
     path("", include("incentives.accounts.urls")),  # before allauth: it replaces one of its pages
     path("", include("incentives.programs.urls")),
+    path("", include("incentives.participants.urls")),
     path("", include("incentives.ledger.urls")),
     path("", include("incentives.crm.urls")),
     path("", include("incentives.earnings.urls")),
