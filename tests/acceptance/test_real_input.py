@@ -167,7 +167,12 @@ def test_from_the_file_to_the_providers_books_to_the_cent_and_back_by_exact_diff
     assert all(0 <= cents < 5_000 for cents in carried.values()), "STAYWELL cards start at 50.00"
     assert nothing_to_correct()
     report = reconcile()
-    assert (report.agrees, report.orders, report.ours_minor, report.theirs_minor) == (True, books["orders"], spent, spent)
+    assert (report.agrees, report.orders, report.ours_minor, report.theirs_minor) == (
+        True,
+        books["orders"],
+        spent,
+        spent,
+    )
 
     # The same file again, shuffled: nothing changes.
     before = counts()
