@@ -330,7 +330,7 @@ def test_the_handshake_is_granted_to_configured_origins_only(hook, client, conne
         (json.dumps(event(participant=["x"])), "participant"),
         (json.dumps(event(close_date="31/12/2026")), "close_date"),
         (json.dumps(event(kind="metric.reported")), "metric"),
-        (json.dumps(event(kind="metric.reported", metric="m", value="1")), "period_start"),
+        (json.dumps(event(kind="metric.reported", metric="m", value="1", mode="set")), "period_start"),
     ],
 )
 def test_a_malformed_event_names_its_field_and_leaves_nothing(hook, body, field):
