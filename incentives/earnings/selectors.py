@@ -7,6 +7,7 @@ from datetime import date
 from decimal import Decimal
 
 from django.db.models import Count, F, OuterRef, Q, QuerySet, Subquery, Sum
+from django.utils.translation import gettext
 
 from incentives.crm.models import ObjectState
 from incentives.earnings.evaluate import MARGIN
@@ -120,6 +121,15 @@ class ExceptionRow:
     participant: Participant | None = None
     object: ObjectState | None = None
     period_start: date | None = None
+
+    @property
+    def next_step(self) -> str:
+        steps = {
+            "no_target": gettext("A program manager sets the target."),
+            "no_rate": gettext("An exchange rate for its day is needed; it counts by itself then."),
+            "unknown_participant": gettext("Add the person, or give them the id or e-mail address the record names."),
+        }
+        return steps.get(self.code) or gettext("Correct the record where it comes from; it counts by itself then.")
 
 
 @dataclass(frozen=True, slots=True)

@@ -85,23 +85,15 @@ class ParticipantsPage(ProgramPart, ListPage):
 
     @cached_property
     def columns(self):
-        definition, program = self.definition, self.program
+        program = self.program
         return (
             Column(
                 "participant", _("Participant"), sort="participant__name", note="participant.team.name", link=self.address_of
             ),
             Column("key", _("External user id"), "participant.key", screen=False),
             Column("deals", _("Activities"), kind="number", sort="deals"),
-            Column(
-                "measure", _("Measure"), lambda row: measure_text(definition, row.measure), sort="measure", export=False,
-                template="earnings/_figure.html",
-            ),
-            Column("measured", _("Measure"), "measure", kind="number", screen=False),
-            Column(
-                "target", _("Target"), lambda row: measure_text(definition, row.target), sort="target", export=False,
-                template="earnings/_figure.html",
-            ),
-            Column("targeted", _("Target"), "target", kind="number", screen=False),
+            self.measured("measure", _("Measure")),
+            self.measured("target", _("Target")),
             Column(
                 "attainment", _("Attainment"), lambda row: attainment_ratio(row.attainment), kind="percent",
                 sort="attainment",
@@ -112,6 +104,17 @@ class ParticipantsPage(ProgramPart, ListPage):
             ),
             Column("earned", _("Earned in all"), "earned", kind="money", sort="earned_minor", phone="value"),
         )  # fmt: skip
+
+    def measured(self, name: str, label) -> Column:
+        """A column in units of the measure: money for amounts, else a number."""
+        currency = self.program.currency
+
+        def value(row):
+            found = getattr(row, name)
+            return Money.from_decimal(found, currency) if found is not None and is_money else found
+
+        is_money = self.definition.measure.metric == "amount"
+        return Column(name, label, value, kind="money" if is_money else "number", sort=name, phone="more")
 
     def address_of(self, row) -> str:
         return reverse("earnings:participation", args=[self.program.public_id, row.participant.public_id])

@@ -47,6 +47,13 @@ def kind_name(kind: str) -> str:
     return str(KINDS.get(kind, kind.replace("_", " ").capitalize()))
 
 
+def note_of(posting: Posting) -> str:
+    """The document's reference, which the key of a funding carries, and what was noted beside it."""
+    prefix, _colon, rest = posting.key.partition(":")
+    reference = rest.partition(":")[2] if prefix in {"alloc", "unalloc"} else ""
+    return " · ".join(dict.fromkeys(text for text in (reference, posting.memo) if text))
+
+
 def figures_of(budget) -> BudgetFigures:
     """Of a budget read by `with_buckets`, without a query."""
     names = ("available", "reserved", "committed", "spent")
@@ -120,7 +127,7 @@ class BudgetPage(ListPage):
     empty_icon, empty_title = "budgets", _("Nothing was posted yet")
     empty_text = _("Fund the budget; then payouts can be reserved from it.")
     columns = (
-        Column("kind", _("What happened"), lambda row: kind_name(row.kind), sort="kind", note=lambda row: row.memo),
+        Column("kind", _("What happened"), lambda row: kind_name(row.kind), sort="kind", note=note_of),
         Column("source", _("From"), lambda row: bucket_name(row.source.bucket)),
         Column("destination", _("To"), lambda row: bucket_name(row.destination.bucket)),
         Column("actor", _("Who"), lambda row: row.actor or "Laurel", sort="actor__name"),

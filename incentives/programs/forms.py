@@ -74,7 +74,7 @@ class DefinitionForm(forms.Form):
     rules = forms.CharField(
         label=_("Rules"),
         max_length=300_000,
-        widget=forms.Textarea(attrs={"rows": 22, "spellcheck": "false", "class": "mono", "autocomplete": "off"}),
+        widget=forms.Textarea(attrs={"rows": 20, "spellcheck": "false", "class": "mono", "autocomplete": "off"}),
         help_text=_("The rest of the definition as one JSON object: rewards, conditions, caps, payout, delivery."),
     )
     note = forms.CharField(
@@ -97,12 +97,20 @@ class DefinitionForm(forms.Form):
         """Form values of a definition document."""
         rest = {key: value for key, value in document.items() if key not in ESSENTIALS}
         own = {key: document[key] for key in ESSENTIALS if key in document}
-        return {**own, "rules": json.dumps(rest, indent=2, ensure_ascii=False)}
+        return {**own, "rules": pretty(rest)}
 
     @classmethod
     def initial_from(cls, definition: Definition) -> dict:
         essentials = {key: str(getattr(definition, key)) for key in ESSENTIALS}
         return cls.initial_of({**plain_document(definition), **essentials})
+
+    @property
+    def essentials(self) -> list:
+        return [self[key] for key in ESSENTIALS if key in self.fields]
+
+    @property
+    def others(self) -> list:
+        return [self[key] for key in self.fields if key not in ESSENTIALS]
 
     def clean(self) -> dict:
         data = super().clean()
@@ -147,6 +155,20 @@ class DefinitionForm(forms.Form):
             message = gettext("%(budget)s is kept in %(theirs)s; the program pays %(ours)s.")
             values = {"budget": budget.name, "theirs": budget.currency, "ours": self.definition.currency}
             self.add_error("budget", message % values)
+
+
+def pretty(value, indent: str = "", width: int = 76) -> str:
+    """JSON with one line for everything that fits on one."""
+    flat = json.dumps(value, ensure_ascii=False)
+    if (len(indent) + len(flat) <= width and indent) or not isinstance(value, dict | list) or not value:
+        return flat
+    deeper = indent + "  "
+    if isinstance(value, dict):
+        items = [f"{json.dumps(key, ensure_ascii=False)}: {pretty(item, deeper, width)}" for key, item in value.items()]
+    else:
+        items = [pretty(item, deeper, width) for item in value]
+    start, end = "{}" if isinstance(value, dict) else "[]"
+    return f"{start}\n{deeper}" + f",\n{deeper}".join(items) + f"\n{indent}{end}"
 
 
 class ChooseBudgetForm(forms.Form):

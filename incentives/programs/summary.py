@@ -418,15 +418,15 @@ class _Teller:
     @reward.register
     def _(self, reward: Tiers) -> str:
         mode = {
-            "highest": gettext("the highest one reached"),
-            "each": gettext("every one reached"),
+            "highest": gettext("the highest step reached"),
+            "each": gettext("every step reached"),
         }[reward.mode]
         steps = [
             gettext("%(amount)s at %(level)s")
             % {"amount": self.money(tier.amount), "level": self.level(tier.at, reward.of)}
             for tier in reward.tiers
         ]
-        return gettext("Pays a fixed amount for reaching a %(metric)s %(per)s, for %(mode)s: %(steps)s") % {
+        return gettext("Pays a fixed amount by the %(metric)s %(per)s, for %(mode)s: %(steps)s") % {
             "metric": self.metric(),
             "per": self.per_period(),
             "mode": mode,

@@ -19,6 +19,7 @@ from incentives.programs.models import Target
 from incentives.programs.pages import ProgramPart
 from incentives.programs.selectors import current_period, measure_text, period_label
 from incentives.programs.views import ProgramAction
+from rewards.money import Money
 
 SHOWN = 200
 """Rows of a preview."""
@@ -52,7 +53,11 @@ class TargetsPage(ProgramPart, ListPage):
 
     @cached_property
     def columns(self):
-        definition = self.definition
+        definition, is_money = self.definition, self.definition.measure.metric == "amount"
+
+        def target(row):
+            return Money.from_decimal(row.value, definition.currency) if is_money else row.value
+
         return (
             Column(
                 "participant",
@@ -63,15 +68,7 @@ class TargetsPage(ProgramPart, ListPage):
             Column("key", _("External user id"), "participant.key", screen=False),
             Column("period", _("Period"), lambda row: period_label(definition, row.period_start), sort="period_start"),
             Column("period_start", _("Period start"), kind="date", screen=False),
-            Column(
-                "value",
-                _("Target"),
-                lambda row: measure_text(definition, row.value),
-                sort="value",
-                phone="value",
-                export=False,
-            ),
-            Column("number", _("Target value"), "value", kind="number", screen=False),
+            Column("value", _("Target"), target, kind="money" if is_money else "number", sort="value", phone="value"),
             Column("updated_at", _("Set"), kind="time", sort="updated_at", note="updated_by.name"),
         )
 
