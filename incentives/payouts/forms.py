@@ -19,7 +19,9 @@ KEPT = _("Kept in the audit trail.")
 
 
 class ReasonForm(forms.Form):
-    reason = forms.CharField(label=_("Reason"), max_length=300, help_text=KEPT, widget=forms.Textarea(attrs={"rows": 2}))
+    reason = forms.CharField(
+        label=_("Reason"), max_length=300, help_text=KEPT, widget=forms.Textarea(attrs={"rows": 2})
+    )
 
 
 class ApproveForm(forms.Form):
@@ -147,7 +149,9 @@ class ResolveForm(forms.Form):
         widget=forms.Textarea(attrs={"rows": 3}),
         help_text=_("Needed for a final answer: what the provider's support answered and when. Never a claim link."),
     )
-    reason = forms.CharField(label=_("Reason"), max_length=300, help_text=KEPT, widget=forms.Textarea(attrs={"rows": 2}))
+    reason = forms.CharField(
+        label=_("Reason"), max_length=300, help_text=KEPT, widget=forms.Textarea(attrs={"rows": 2})
+    )
 
     @property
     def final(self) -> bool:

@@ -81,7 +81,9 @@ class Payout(models.Model):
     order = models.OneToOneField(RewardOrder, null=True, blank=True, on_delete=models.PROTECT, related_name="payout")
     outcome = models.CharField(max_length=300, blank=True, help_text="Why it was rejected, cancelled or failed.")
     policy_editors = models.ManyToManyField(
-        USER, related_name="+", help_text="Who had changed an approval policy without a second person when it was built."
+        USER,
+        related_name="+",
+        help_text="Who had changed an approval policy without a second person when it was built.",
     )
 
     objects = PayoutQuerySet.as_manager()
@@ -121,10 +123,6 @@ class PayoutEarning(models.Model):
     earning = models.ForeignKey(Earning, on_delete=models.PROTECT, related_name="allocations")
     amount_minor = models.BigIntegerField()
 
-    @property
-    def amount(self) -> Money:
-        return Money(self.amount_minor, self.payout.currency)
-
     class Meta:
         constraints = [
             models.UniqueConstraint(fields=["payout", "earning"], name="payout_earning_once"),
@@ -133,6 +131,10 @@ class PayoutEarning(models.Model):
 
     def __str__(self):
         return f"{self.amount_minor} of earning {self.earning_id}"
+
+    @property
+    def amount(self) -> Money:
+        return Money(self.amount_minor, self.payout.currency)
 
 
 class ApprovalPolicy(models.Model):

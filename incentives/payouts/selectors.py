@@ -102,7 +102,8 @@ class Look:
     """One payout of a bulk decision and what a careful person would notice about it."""
 
     payout: Payout
-    remarks: list[str]
+    remarks: list[tuple[str, str]]
+    """(what, more about it)"""
 
 
 def with_remarks(payouts: list[Payout]) -> list[Look]:
@@ -113,12 +114,12 @@ def with_remarks(payouts: list[Payout]) -> list[Look]:
         holds.setdefault(hold.payout_id, []).append(hold)
     looks = []
     for payout in payouts:
-        remarks = [f"{hold.get_kind_display()}: {hold.reason}" for hold in holds.get(payout.pk, ())]
+        remarks = [(hold.get_kind_display(), hold.reason) for hold in holds.get(payout.pk, ())]
         average = usual.get(payout.program_id)
         if average and payout.amount_minor > FAR_ABOVE * average:
-            remarks.append(wording.far_above(Money(int(average), payout.currency)))
+            remarks.append((str(wording.FAR_ABOVE), wording.usual(Money(int(average), payout.currency))))
         if payout.participant_id not in known:
-            remarks.append(str(wording.NEW_RECIPIENT))
+            remarks.append((str(wording.NEW_RECIPIENT), ""))
         looks.append(Look(payout, remarks))
     return sorted(looks, key=lambda look: (-len(look.remarks), -look.payout.amount_minor, look.payout.pk))
 

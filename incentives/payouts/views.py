@@ -9,7 +9,6 @@ from django.utils.translation import gettext_lazy as _
 
 from incentives.core.listing import ActionPage, Bulk, Column, DetailPage, Link, ListPage, Tab
 from incentives.core.models import AuditEvent
-from incentives.core.templatetags.laurel import words
 from incentives.payouts import selectors, services, wording
 from incentives.payouts.forms import ApproveForm, PayoutFilters, ReasonForm
 from incentives.payouts.links import activity_url, order_url, program_url
@@ -106,12 +105,15 @@ class PayoutPage(DetailPage):
         approvals = list(thing.approvals.all())
         holds = list(thing.holds.select_related("placed_by", "lifted_by"))
         decides = any(user.can(name) for name in DECIDE)
+        open_holds = [hold for hold in holds if hold.lifted_at is None]
+        held = any(hold.kind != Hold.Kind.FUNDING for hold in open_holds)
         return {
             "payout": thing,
             "approvals": approvals,
-            "open_holds": [hold_row(hold) for hold in holds if hold.lifted_at is None],
+            "held": held,
+            "open_holds": [hold_row(hold) for hold in open_holds],
             "lifted_holds": [hold for hold in holds if hold.lifted_at],
-            "next_words": wording.next_in_words(thing, len(approvals), str(objection)),
+            "next_words": wording.next_in_words(thing, len(approvals), str(objection), held),
             "steps_words": wording.steps_text(thing.steps),
             "remarks": selectors.with_remarks([thing])[0].remarks if thing.status == S.SUBMITTED else [],
             "waiting": thing.status == S.SUBMITTED,
@@ -153,10 +155,10 @@ def earning_row(row) -> dict:
 def timeline(payout: Payout, approvals) -> list[dict]:
     """What happened to it, oldest first: the audit trail, and the approvals that were not the last."""
     events = AuditEvent.objects.filter(target_type="payouts.payout", target_id=str(payout.public_id)).order_by("pk")
-    rows = [
-        {"title": words(e.action), "status": e.action.rpartition(".")[2], "at": e.at, "by": e.actor_name, "text": e.reason}
-        for e in events[:200]
-    ]
+    rows = []
+    for e in events[:200]:
+        title, status = wording.event(e.action)
+        rows.append({"title": title, "status": status, "at": e.at, "by": e.actor_name, "text": e.reason})
     rows += [
         {"title": gettext("Approval %(n)s") % {"n": a.step + 1}, "status": "approved", "at": a.at, "by": a.actor_name}
         for a in approvals
@@ -233,7 +235,9 @@ class CancelPage(PayoutAction):
     title, submit, danger = _("Cancel this payout?"), _("Cancel the payout"), True
 
     def words(self, payout) -> str:
-        return f"{super().words(payout)} " + gettext("It can be taken back as long as nothing was sent to the provider.")
+        return f"{super().words(payout)} " + gettext(
+            "It can be taken back as long as nothing was sent to the provider."
+        )
 
     def perform(self, thing, data: dict) -> str:
         services.cancel_payout(payout_id=thing.pk, actor=self.request.user, reason=data["reason"])

@@ -5,7 +5,7 @@ from django.utils.formats import date_format
 from django.utils.translation import gettext as _
 from django.utils.translation import gettext_lazy, ngettext
 
-from incentives.core.templatetags.laurel import money_text, relative
+from incentives.core.templatetags.laurel import money_text, relative, words
 from incentives.payouts.models import ApprovalPolicy, Payout
 from rewards.models import Channel, OrderAttempt, RewardOrder
 from rewards.money import Money
@@ -18,11 +18,12 @@ WROTE_RULES = gettext_lazy("you wrote or published the rules")
 CHANGED_POLICY = gettext_lazy("you changed an approval policy that nobody has confirmed")
 APPROVED_BEFORE = gettext_lazy("you approved an earlier step")
 OTHER_ROLE = gettext_lazy("the step belongs to another role")
+FAR_ABOVE = gettext_lazy("Far above the usual")
 NEW_RECIPIENT = gettext_lazy("First card for this person")
 
 
-def far_above(average: Money) -> str:
-    return _("Far above this program's usual %(amount)s") % {"amount": money_text(average)}
+def usual(average: Money) -> str:
+    return _("this program's usual amount is %(amount)s") % {"amount": money_text(average)}
 
 
 def steps_text(steps: list[str]) -> str:
@@ -31,7 +32,7 @@ def steps_text(steps: list[str]) -> str:
     return _(", then ").join(labels) if labels else _("Approved by itself")
 
 
-def next_in_words(payout: Payout, given: int, objection: str) -> str:
+def next_in_words(payout: Payout, given: int, objection: str, held: bool = False) -> str:
     """`Needs one more approval: Finance. Not by you, because you wrote or published the rules.`"""
     left = payout.steps[given:]
     if payout.status != S.SUBMITTED or not left:
@@ -42,7 +43,25 @@ def next_in_words(payout: Payout, given: int, objection: str) -> str:
         return text
     if objection:
         return f"{text} " + _("Not by you, because %(reason)s.") % {"reason": objection}
-    return f"{text} " + _("You may decide.")
+    return f"{text} " + (_("You may decide once the hold is lifted.") if held else _("You may decide."))
+
+
+EVENTS = {
+    "hold.placed": (gettext_lazy("Put on hold"), "held"),
+    "hold.lifted": (gettext_lazy("Hold lifted"), "released"),
+    "payout.submitted": (gettext_lazy("Built"), "submitted"),
+    "payout.approved": (gettext_lazy("Fully approved"), "approved"),
+    "payout.ordered": (gettext_lazy("The provider has the order"), "ordered"),
+    "payout.fulfilled": (gettext_lazy("Card issued"), "fulfilled"),
+    "payout.cancel": (gettext_lazy("Cancelling asked for"), "cancelled"),
+    "card.revealed": (gettext_lazy("Claim link shown to the recipient"), "revealed"),
+}
+
+
+def event(action: str) -> tuple[str, str]:
+    """(title, state for its look) of an action in a payout's history."""
+    title, status = EVENTS.get(action, (words(action), action.rpartition(".")[2]))
+    return str(title), status
 
 
 # --- orders -------------------------------------------------------------------------------------------------------------
@@ -152,9 +171,11 @@ def payout_for_recipient(payout: Payout) -> tuple[str, str, str]:
         if payout.delivery_type == "Links":
             return "available", _("Ready to open"), _("Your claim link is here for you.")
         to = payout.recipient_email or payout.recipient_phone
-        return "sent", _("Sent by the provider"), _("The provider sent it to %(to)s. Look in your spam folder too.") % {
-            "to": to
-        }
+        return (
+            "sent",
+            _("Sent by the provider"),
+            _("The provider sent it to %(to)s. Look in your spam folder too.") % {"to": to},
+        )
     if payout.status in (S.APPROVED, S.ORDERED):
         return "sending", _("On its way"), _on_its_way(payout)
     words = _("It was not sent. What you have earned comes with the next payout.")

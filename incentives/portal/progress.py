@@ -146,7 +146,9 @@ def _percent(scale: _Scale, reward: Percent, measure, deals, target) -> Progress
 
 def _rank(scale: _Scale, reward: Rank, measure, deals, target) -> Progress:
     best = Money.from_decimal(reward.prizes[0].amount, scale.currency)
-    return Progress(_("The best win prizes at the end, up to %(best)s.") % {"best": money_text(best)}, scale.measure(measure))
+    return Progress(
+        _("The best win prizes at the end, up to %(best)s.") % {"best": money_text(best)}, scale.measure(measure)
+    )
 
 
 _PROGRESS = {

@@ -4,7 +4,7 @@ from collections import defaultdict
 from dataclasses import dataclass, field
 from datetime import date, datetime, timedelta
 
-from django.db.models import Count, Exists, F, Min, OuterRef, Q, Sum
+from django.db.models import Case, Count, Exists, F, Min, OuterRef, Q, Sum, When
 from django.utils import timezone
 
 from incentives.accounts.models import User
@@ -21,7 +21,7 @@ from incentives.programs.models import Program, ProgramVersion, Target
 from incentives.programs.rules.parsing import parse_definition
 from rewards import channel as channels
 from rewards import selectors as rewards
-from rewards.models import RewardOrder
+from rewards.models import DeliveryType, RewardOrder
 from rewards.money import Money
 
 S = Payout.Status
@@ -98,7 +98,9 @@ def _approvals(since: datetime):
 
 def _waiting(rows) -> dict:
     """Count, sums by currency and the oldest, of payouts."""
-    found = list(rows.order_by().values("currency").annotate(n=Count("pk"), sum=Sum("amount_minor"), old=Min("created_at")))
+    found = list(
+        rows.order_by().values("currency").annotate(n=Count("pk"), sum=Sum("amount_minor"), old=Min("created_at"))
+    )
     return {
         "count": sum(row["n"] for row in found),
         "sums": sums((row["currency"], row["sum"]) for row in found),
@@ -111,7 +113,9 @@ def nearly_empty() -> list[tuple]:
     budgets = list(Budget.objects.filter(is_active=True))
     figures = budget_figures(budgets)
     found = [(budget, figures[budget.pk]) for budget in budgets]
-    return [(b, f) for b, f in found if f.allocated and f.available.minor * 100 < f.allocated.minor * NEARLY_EMPTY][:SHOWN]
+    return [(b, f) for b, f in found if f.allocated and f.available.minor * 100 < f.allocated.minor * NEARLY_EMPTY][
+        :SHOWN
+    ]
 
 
 # --- administrator, auditor ---------------------------------------------------------------------------------------------
@@ -151,6 +155,7 @@ class Standing:
     card: Scorecard | None = None
     target: object = None
     progress: list[Progress] = field(default_factory=list)
+    has_periods: bool = False
 
     @property
     def period_earned(self) -> Money:
@@ -175,6 +180,12 @@ def own_payouts(participant: Participant):
     return rows.select_related("program", "order__product", "participant")
 
 
+def newest_payouts(participant: Participant, count: int = 4) -> list[Payout]:
+    """The newest few, claim links that can be opened first."""
+    ready = Case(When(status=S.FULFILLED, delivery_type=DeliveryType.LINKS, then=0), default=1)
+    return list(own_payouts(participant).order_by(ready, "-pk")[:count])
+
+
 def me(participant: Participant, today: date | None = None) -> dict:
     participations = list(Participation.objects.filter(participant=participant).select_related("program"))
     states = own_payouts(participant).order_by().values_list("status", "currency").annotate(n=Sum("amount_minor"))
@@ -189,7 +200,6 @@ def me(participant: Participant, today: date | None = None) -> dict:
     }
 
 
-
 def standings(participant: Participant, participations, today: date) -> list[Standing]:
     """Running programs first, by their end. Four queries for any number of programs."""
     open_ones = [p for p in participations if p.program.status in RUNNING]
@@ -202,6 +212,7 @@ def standings(participant: Participant, participations, today: date) -> list[Sta
         program, card = participation.program, cards.get(participation.pk)
         standing = Standing(program, participation.earned, card)
         if program.pk in definitions:
+            standing.has_periods = definitions[program.pk].period != "program"
             standing.target = _target_of(card, targets.get(program.pk, {}))
             standing.progress = progress_of(
                 definitions[program.pk],
@@ -257,7 +268,9 @@ def statement_years(participant: Participant) -> list[int]:
 def statement(participant: Participant, first: datetime, end: datetime) -> dict:
     """Everything earned and sent from `first` until before `end`, with sums by currency."""
     earned = list(own_earnings(participant).filter(posted_at__gte=first, posted_at__lt=end).order_by("pk"))
-    sent = own_payouts(participant).filter(status=S.FULFILLED, order__finished_at__gte=first, order__finished_at__lt=end)
+    sent = own_payouts(participant).filter(
+        status=S.FULFILLED, order__finished_at__gte=first, order__finished_at__lt=end
+    )
     sent = list(sent.order_by("order__finished_at", "pk"))
     return {
         "earnings": earned,

@@ -66,7 +66,7 @@ class Mine(Guarded):
 class MePage(Mine, View):
     def get(self, request) -> HttpResponse:
         mine = self.participant
-        rewards_now = [card_of(payout) for payout in selectors.own_payouts(mine).order_by("-pk")[:6]]
+        rewards_now = [card_of(payout) for payout in selectors.newest_payouts(mine)]
         context = {
             **selectors.me(mine),
             "participant": mine,

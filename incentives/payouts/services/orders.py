@@ -140,7 +140,9 @@ def withdraw_decision(*, proposal: OrderDecision, actor) -> None:
     _require(actor, proposal.order)
     with transaction.atomic():
         if _close(proposal.order):
-            audit.record("order.decision_withdrawn", proposal.order, actor=actor, before={"decision": proposal.decision})
+            audit.record(
+                "order.decision_withdrawn", proposal.order, actor=actor, before={"decision": proposal.decision}
+            )
 
 
 def _close(order: RewardOrder) -> int:
