@@ -2,7 +2,7 @@
 
 from dataclasses import dataclass
 
-PASSWORD = "orchard-lantern-26"
+PASSWORD = "orchard-lantern-26"  # noqa: S105 (of an example)
 """Of everybody in the demo, which only listens on this machine."""
 
 

@@ -29,7 +29,8 @@ def documents(today: date) -> dict[str, dict]:
     """Every program by its short name."""
     return {
         RENEWALS: _document(
-            today, -150, -92, name="Renewals bonus, last quarter", template="deal_bonus", eligible=OWN_PEOPLE,
+            today, -150, -92, name="Renewals bonus, last quarter", template="deal_bonus",
+            eligible=OWN_PEOPLE | {"teams": ["enterprise-east", "enterprise-west"]},
             qualifies=_won(field="attributes.renewal", op="eq", value=True),
             rewards=[{"type": "per_deal", "amount": "40.00"}],
             payout={"when": "at_close", "minimum": "10.00"}, delivery=EMAIL | {"products": ["HARBOR"]},
@@ -41,7 +42,7 @@ def documents(today: date) -> dict[str, dict]:
             credit={"to": "splits", "overlays": [{"to": "manager", "percent": "10"}]},
             period="month", rewards=[{"type": "percent", "rate": "1.5"}],
             caps={"deal": "250.00", "period": "1200.00"},
-            payout={"when": "monthly", "minimum": "10.00"}, delivery=EMAIL | {"products": ["HARBOR"]},
+            payout={"when": "monthly", "minimum": "10.00"}, delivery=EMAIL | {"products": ["CVS"]},
             personalization={"from_name": "Sales Leadership", "message": "Congratulations on closing the deal!"},
         ),
         QUOTA: _document(
@@ -75,7 +76,7 @@ def documents(today: date) -> dict[str, dict]:
             today, -46, -4, name="Roadshow follow-up", template="spiff", grace_days=10, eligible=OWN_PEOPLE,
             qualifies=_won(field="lines.sku", op="eq", value="RLY-MESH"),
             rewards=[{"type": "per_deal", "amount": "30.00"}],
-            payout={"when": "weekly", "minimum": "10.00"}, delivery=EMAIL | {"products": ["CVS"]},
+            payout={"when": "weekly", "minimum": "10.00"}, delivery=EMAIL | {"products": ["HARBOR"]},
         ),
         ATTACH: _document(
             today, -40, 50, name="Care plan attach", template="spiff", eligible=OWN_PEOPLE,

@@ -47,7 +47,7 @@ def running(database: str) -> Iterator[None]:
             f"E2R_BASE_URL is {settings.E2R_BASE_URL!r}; expected an address such as http://127.0.0.1:8010."
         )
     command = [sys.executable, "manage.py", "sandbox", "--port", str(address.port), "--db", database]
-    process = subprocess.Popen(command, cwd=settings.BASE_DIR, stdout=subprocess.DEVNULL)
+    process = subprocess.Popen(command, cwd=settings.BASE_DIR, stdout=subprocess.DEVNULL)  # noqa: S603 (fixed)
     try:
         _wait(process)
         yield
