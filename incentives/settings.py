@@ -230,6 +230,8 @@ AUTH_PASSWORD_VALIDATORS = [
 LOGIN_URL = "account_login"
 LOGIN_REDIRECT_URL = "/"
 LOGOUT_REDIRECT_URL = "account_login"
+DEMO_SIGN_INS = env.json("DEMO_SIGN_INS", default=[]) if _base.hostname in {"localhost", "127.0.0.1"} else []
+"""[role, e-mail, password] of people the sign-in page offers; only `make demo` sets it, and only this machine heeds it."""
 ACCOUNT_ADAPTER = "incentives.accounts.adapter.InvitedOnlyAdapter"
 ACCOUNT_USER_MODEL_USERNAME_FIELD = None
 ACCOUNT_LOGIN_METHODS = {"email"}
