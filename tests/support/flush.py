@@ -4,12 +4,13 @@ Between transactional tests Django flushes every table. On PostgreSQL it truncat
 SQLite it deletes row by row, which the append-only triggers rightly refuse. The triggers step aside for that moment.
 """
 
-from django.db.backends.sqlite3.operations import DatabaseOperations
+from django.db.backends.sqlite3.base import DatabaseWrapper
 
+DatabaseOperations = DatabaseWrapper.ops_class
 _flush = DatabaseOperations.execute_sql_flush
 
 
-def _without_triggers(self, statements):
+def _without_triggers(self, statements: list[str]) -> None:
     with self.connection.cursor() as cursor:
         triggers = cursor.execute("SELECT name, sql FROM sqlite_master WHERE type = 'trigger'").fetchall()
     drop = [f'DROP TRIGGER "{name}"' for name, _ in triggers]
@@ -17,5 +18,5 @@ def _without_triggers(self, statements):
 
 
 def allow_flush_of_append_only_tables() -> None:
-    """Wrap every SQLite flush of this process, whatever thread's connection runs it. A repeat changes nothing."""
+    """Wrap SQLite's flush of this process, for every connection: Playwright's event loop gives its thread new ones."""
     DatabaseOperations.execute_sql_flush = _without_triggers
