@@ -6,6 +6,7 @@ leaves the rows due. Rows are claimed with SKIP LOCKED where the database has it
 """
 
 import logging
+import time
 from collections import defaultdict
 from dataclasses import dataclass
 from datetime import timedelta
@@ -35,15 +36,19 @@ MARGIN = timedelta(days=2)
 """Wider than any difference of time zones: a cheap look at dates before the rules decide exactly."""
 
 
-def evaluate(*, limit: int = 100_000) -> dict[str, int]:
-    """Credit and score until nothing is due (or `limit` rows were handled). Returns counts. A repeat does nothing."""
+def evaluate(*, limit: int = 10**9, seconds: float | None = None) -> dict[str, int]:
+    """Credit and score until nothing is due, `limit` rows were handled or the time is up. Returns counts.
+
+    A repeat does nothing. Payouts are told at the end.
+    """
+    until = None if seconds is None else time.monotonic() + seconds
     done = {"credited": 0, "scored": 0, "earnings": 0}
     notice_published_versions()
     notice_targets()
     notice_people()
-    while done["credited"] < limit and (n := credit_batch()):
+    while done["credited"] < limit and _in_time(until) and (n := credit_batch()):
         done["credited"] += n
-    while done["scored"] < limit:
+    while done["scored"] < limit and _in_time(until):
         n, posted = score_batch()
         done["scored"] += n
         done["earnings"] += posted
@@ -54,9 +59,20 @@ def evaluate(*, limit: int = 100_000) -> dict[str, int]:
     return done
 
 
+def _in_time(until: float | None) -> bool:
+    return until is None or time.monotonic() < until
+
+
+def something_is_due() -> bool:
+    return (
+        ObjectState.objects.filter(changed_seq__gt=F("credited_seq")).exists()
+        or Participation.objects.filter(dirty_seq__gt=F("scored_seq")).exists()
+    )
+
+
 def sweep_once(limit: int = 2000) -> dict[str, int]:
     """What the sweep calls: finds whatever a lost message left behind."""
-    return evaluate(limit=limit)
+    return evaluate(limit=limit, seconds=20)
 
 
 def nudge_payouts() -> None:
