@@ -1,0 +1,21 @@
+"""The scene of the pages' tests."""
+
+import pytest
+
+from tests.payouts.scene import Scene
+
+
+@pytest.fixture
+def scene(db) -> Scene:
+    return Scene()
+
+
+@pytest.fixture
+def as_user(client):
+    """`as_user(user).get(...)`: the test client signed in as somebody."""
+
+    def enter(user):
+        client.force_login(user)
+        return client
+
+    return enter
