@@ -107,7 +107,8 @@ def test_servers_die_with_a_run_that_is_killed(tmp_path):
 def test_a_stopped_run_stops_its_servers_and_says_how_far_it_came():
     command = [sys.executable, "-m", "tests.support.run", "-n0", "-k", "test_every_package_with_code_is_an_installed_app or "
                "test_postgres_tests_run_on_postgresql"]  # fmt: skip
-    process = subprocess.Popen(command, cwd=ROOT, stdout=subprocess.PIPE, text=True, start_new_session=True)
+    fresh = {name: value for name, value in os.environ.items() if not name.startswith(("LAUREL_", "PYTEST_", "TEST_"))}
+    process = subprocess.Popen(command, cwd=ROOT, env=fresh, stdout=subprocess.PIPE, text=True, start_new_session=True)
     for line in process.stdout:
         if line.startswith("=== PostgreSQL"):
             break

@@ -21,14 +21,16 @@ from django.db.models import Max, Q
 from django.utils import timezone
 
 from incentives.core import audit
+from incentives.core.errors import NotAllowed
+from incentives.core.exports import safe_text
+from incentives.core.tables import BadFile, as_text, open_table
 from incentives.crm import ingest, intake
-from incentives.crm.errors import BadFile, BadMapping, MalformedEvent, Quarantine
+from incentives.crm.errors import BadMapping, MalformedEvent, Quarantine
 from incentives.crm.identity import Resolver
 from incentives.crm.jsonio import content_hash, dumps
 from incentives.crm.mapping import Mapping, RowError
 from incentives.crm.models import Connection, Delivery, ImportJob, ObjectState
 from incentives.crm.nudge import nudge
-from incentives.crm.tables import as_text, open_table, safe_cell
 
 CHUNK = 500
 PREVIEW_ROWS = 20
@@ -66,7 +68,7 @@ class Line:
         return self
 
     def cells(self) -> list[str]:
-        return [str(self.number), *map(safe_cell, (self.thing[1], self.status, self.column, self.found, self.reason))]
+        return [str(self.number), *map(safe_text, (self.thing[1], self.status, self.column, self.found, self.reason))]
 
 
 @dataclass
@@ -416,8 +418,14 @@ def _folder() -> Path:
 # --- in the browser: upload, then a job that a worker carries on with -------------------------------------------------------
 
 
+def require(actor) -> None:
+    if actor is not None and not actor.can("activities.import"):
+        raise NotAllowed
+
+
 def upload(connection: Connection, file, *, actor) -> ImportJob:
     """Keep an uploaded file privately and make its job. Raises BadFile; nothing is kept then."""
+    require(actor)
     if file.size > settings.MAX_IMPORT_BYTES:
         raise BadFile(f"The file is larger than {settings.MAX_IMPORT_BYTES // 1024 // 1024} MiB.")
     job = ImportJob(connection=connection, file_name=Path(file.name).name[:255], created_by=actor)
@@ -439,6 +447,7 @@ def upload(connection: Connection, file, *, actor) -> ImportJob:
 
 def start(job: ImportJob, mapping: dict, *, actor, full: bool = False, confirm_missing: int | None = None) -> ImportJob:
     """Hand an uploaded job to a worker. Raises BadMapping (and BadFile); a repeat on a started job does nothing."""
+    require(actor)
     checked = Mapping(mapping)
     _check_readable(Path(job.path), checked)
     _check_full(job.connection, Path(job.path), checked, full, confirm_missing)

@@ -12,9 +12,9 @@ from decimal import Decimal
 from pathlib import Path
 from zoneinfo import ZoneInfo
 
+from incentives.core.tables import as_text
 from incentives.crm import events
 from incentives.crm.errors import BadMapping, MalformedEvent
-from incentives.crm.tables import as_text
 
 _SINGLE = (
     "object_id", "version", "stage", "occurred_at", "opened_at", "close_date", "amount", "currency", "quantity",

@@ -8,7 +8,7 @@ from django.db import transaction
 from django.utils import timezone
 
 from incentives.core import audit
-from incentives.core.errors import DomainError
+from incentives.core.errors import DomainError, NotAllowed
 from incentives.crm import credentials, events, signing
 from incentives.crm.errors import CannotRepair, MalformedEvent
 from incentives.crm.models import Connection, ConnectionSecret, Delivery, IdentityLink
@@ -36,11 +36,18 @@ class Issued:
     secrets: dict[str, str] = field(default_factory=dict)
 
 
+def _require(actor, permission: str) -> None:
+    """Raises NotAllowed. `actor` None is Laurel itself: the command line, the demo."""
+    if actor is not None and not actor.can(permission):
+        raise NotAllowed
+
+
 def create_connection(*, name: str, currency: str, actor=None, kind=Connection.Kind.GENERIC, **more) -> Issued:
     """Make a connection with a new address token; a generic or API one gets a bearer key as well.
 
     The clear texts are in the answer and nowhere else. Raises DomainError for a taken name or a bad setting.
     """
+    _require(actor, "connections.edit")
     connection = Connection(kind=kind, created_by=actor, token_hash="")
     _assign(connection, {"name": name, "currency": currency, **more})
     token = credentials.new_token()
@@ -57,6 +64,7 @@ def create_connection(*, name: str, currency: str, actor=None, kind=Connection.K
 
 def update_connection(connection: Connection, *, actor, **changes) -> Connection:
     """Change settings. Raises DomainError naming the setting that does not fit; nothing is changed then."""
+    _require(actor, "connections.edit")
     before = _shown(connection)
     with transaction.atomic():
         _assign(connection, changes)
@@ -111,6 +119,7 @@ def add_secret(connection: Connection, kind: str, *, actor=None, user: str = "la
 
     Raises DomainError when two are active: retire one first.
     """
+    _require(actor, "connections.edit")
     kind = ConnectionSecret.Kind(kind)
     clear = credentials.new_signing_secret() if kind == ConnectionSecret.Kind.SIGNING else credentials.new_token()
     secret = ConnectionSecret(connection=connection, kind=kind, expires_at=credentials.expiry(expires_days))
@@ -126,6 +135,7 @@ def add_secret(connection: Connection, kind: str, *, actor=None, user: str = "la
 
 def set_signing_secret(connection: Connection, clear: str, *, actor=None) -> Issued:
     """Keep a signing secret that the sender chose. Raises DomainError unless it is `whsec_` and 24 to 64 bytes."""
+    _require(actor, "connections.edit")
     try:
         signing.decode_secret(clear)
     except ValueError as exc:
@@ -150,6 +160,7 @@ def _store_secret(connection: Connection, secret: ConnectionSecret, clear: str, 
 
 def rotate_secret(connection: Connection, kind: str, *, actor, grace_hours: int = 24) -> Issued:
     """A new secret beside the newest active one, which stays valid for `grace_hours`; older ones end now."""
+    _require(actor, "connections.edit")
     now = timezone.now()
     with transaction.atomic():
         active = list(connection.secrets.filter(kind=kind).exclude(expires_at__lte=now).order_by("-pk"))
@@ -162,6 +173,7 @@ def rotate_secret(connection: Connection, kind: str, *, actor, grace_hours: int 
 
 def retire_secret(secret: ConnectionSecret, *, actor) -> None:
     """End a credential now. A repeat does nothing."""
+    _require(actor, "connections.edit")
     if secret.expires_at and secret.expires_at <= timezone.now():
         return
     with transaction.atomic():
@@ -182,6 +194,7 @@ def _expire(secret: ConnectionSecret, at, actor) -> None:
 
 def rotate_token(connection: Connection, *, actor) -> Issued:
     """A new address; the old one answers 404 at once (other processes: within seconds)."""
+    _require(actor, "connections.edit")
     credentials.forget(connection)
     token = credentials.new_token()
     with transaction.atomic():
@@ -202,6 +215,7 @@ def resume(connection: Connection, *, actor) -> None:
 
 
 def _set_status(connection: Connection, status: str, actor) -> None:
+    _require(actor, "connections.edit")
     with transaction.atomic():
         if not Connection.objects.filter(pk=connection.pk).exclude(status=status).update(status=status):
             return
@@ -228,6 +242,7 @@ def replay_delivery(delivery: Delivery, *, actor=None, reason: str = "") -> Deli
 
 def replay_deliveries(deliveries, *, actor=None, reason: str = "") -> list[Delivery]:
     """Replay many, one record each. Those that wait already are left alone."""
+    _require(actor, "activities.repair")
     now = timezone.now()
     with transaction.atomic():
         pks = [delivery.pk for delivery in deliveries]
@@ -257,9 +272,12 @@ def repair_delivery(delivery: Delivery, changes: dict, *, actor, reason: str) ->
     The raw content stays as received; the mended values lie over it. Raises CannotRepair (not in quarantine, no reason,
     nothing to mend), MalformedEvent (a value that does not fit); nothing is changed then.
     """
+    _require(actor, "activities.repair")
     if not reason.strip():
         raise CannotRepair("reason: say why the value is changed.")
     overrides = {k: _mended(k, v) for k, v in changes.items()}
+    if "state" in overrides:  # a kind such as deal.won states a state of its own
+        overrides.setdefault("kind", {"won": "deal.won", "lost": "deal.lost"}.get(overrides["state"], "deal.updated"))
     if not overrides:
         raise CannotRepair("Nothing was changed.")
     with transaction.atomic():
@@ -298,6 +316,7 @@ def _without_addresses(values: dict) -> dict:
 
 def dismiss_delivery(delivery: Delivery, *, actor, reason: str) -> None:
     """Take a delivery off the quarantine list for good; it counts for nothing. It can still be replayed."""
+    _require(actor, "activities.repair")
     if not reason.strip():
         raise CannotRepair("reason: say why this delivery does not count.")
     with transaction.atomic():
@@ -313,6 +332,7 @@ def link_identity(
     connection: Connection, external_user_id: str, participant: Participant, *, actor, reason: str = "", replay=True
 ) -> IdentityLink:
     """Say whom a connection means by an id, and replay what waited for that. A repeat changes nothing."""
+    _require(actor, "activities.repair")
     if not external_user_id:
         raise CannotRepair("external_user_id: expected the id as the source states it.")
     with transaction.atomic():
@@ -357,4 +377,16 @@ def erase_raw(before, *, limit: int = 5000) -> int:
         old = Delivery.objects.filter(received_at__lt=before).exclude(raw="", event={})
         pks = list(old.exclude(status=Delivery.Status.PENDING).values_list("pk", flat=True)[:limit])
         count = Delivery.objects.filter(pk__in=pks).update(raw="", event={}, overrides={}, headers={})
+    return count
+
+
+def erase_person(participant: Participant, *, actor=None) -> int:
+    """Blank the raw content of every delivery a participant's facts came from. Facts stay, named by key. Returns how many."""
+    _require(actor, "participants.edit")
+    with transaction.atomic():
+        rows = Delivery.objects.filter(activities__participant=participant).exclude(raw="", event={})
+        count = Delivery.objects.filter(pk__in=list(rows.values_list("pk", flat=True))).update(
+            raw="", event={}, overrides={}, headers={}
+        )
+        audit.record("participant.deliveries_erased", participant, actor=actor, after={"deliveries": count})
     return count

@@ -1,8 +1,9 @@
-"""The scene of the pages' tests."""
+"""The provider in this process, as in tests/rewards: `world`; and the scene of the pages' tests."""
 
 import pytest
 
 from tests.payouts.scene import Scene
+from tests.rewards.conftest import quiet_nudges, world  # noqa: F401
 
 
 @pytest.fixture

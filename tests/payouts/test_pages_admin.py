@@ -79,7 +79,9 @@ def test_nothing_is_added_changed_or_deleted_even_by_a_superuser(scene, as_user,
     assert client.post(change, {"amount_minor": 1, "status": "fulfilled", "steps": "[]"}).status_code == 403
     delete = reverse(f"{name}_delete", args=[row.pk])
     assert client.post(delete, {"post": "yes"}).status_code == 403
-    client.post(reverse(f"{name}_changelist"), {"action": "delete_selected", "_selected_action": [row.pk], "post": "yes"})
+    client.post(
+        reverse(f"{name}_changelist"), {"action": "delete_selected", "_selected_action": [row.pk], "post": "yes"}
+    )
     assert list(model.objects.values()) == before
 
 

@@ -27,7 +27,12 @@ def url(name, order) -> str:
 
 
 def written() -> tuple:
-    return OrderEvent.objects.count(), Posting.objects.count(), OrderDecision.objects.count(), AuditEvent.objects.count()
+    return (
+        OrderEvent.objects.count(),
+        Posting.objects.count(),
+        OrderDecision.objects.count(),
+        AuditEvent.objects.count(),
+    )
 
 
 @pytest.fixture

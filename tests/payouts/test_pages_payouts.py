@@ -377,7 +377,14 @@ def test_building_all_skips_a_program_that_cannot_pay_and_says_so(scene, as_user
 
 
 # --- policies -----------------------------------------------------------------------------------------------------------
-POLICY = {"name": "Large", "steps": "manager,finance", "up_to": "", "currency": "USD", "position": "5", "is_active": "on"}
+POLICY = {
+    "name": "Large",
+    "steps": "manager,finance",
+    "up_to": "",
+    "currency": "USD",
+    "position": "5",
+    "is_active": "on",
+}
 
 
 def test_finance_makes_a_policy_and_approves_nothing_built_after_it_until_confirmed(scene, as_user):

@@ -151,7 +151,10 @@ def test_a_partner_administrator_sees_the_own_people_and_no_cards(scene, as_user
     client = as_user(scene.users["partner_admin"])
     response = client.get("/me/people/")
     page = assert_page_clean(response)
-    assert [(p.name, sums) for p, sums in response.context["people"]] == [("Cara Acme", [usd("100.00")]), ("Pat Acme", [])]
+    assert [(p.name, sums) for p, sums in response.context["people"]] == [
+        ("Cara Acme", [usd("100.00")]),
+        ("Pat Acme", []),
+    ]
     assert "Ana Ruiz" not in page.text
     assert client.post(reveal_url(theirs)).status_code == 404
     assert not CardReveal.objects.exists()

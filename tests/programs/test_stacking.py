@@ -58,8 +58,8 @@ def test_the_rule_is_that_of_the_program_that_started_first():
 
 def test_other_groups_people_activities_and_period_lines_do_not_compete():
     lines = [line(1, 900), line(2, 1, group="other"), line(3, 2, who="E-2"), line(4, 3, fact="d2"), line(5, 4, fact=None),
-             line(6, 5, group=None)]  # fmt: skip
-    assert paid(*lines) == [900, 1, 2, 3, 4, 5]
+             line(6, 5, group=None), line(7, 6, group=None)]  # fmt: skip
+    assert paid(*lines) == [900, 1, 2, 3, 4, 5, 6]
 
 
 def test_highest_does_not_compare_currencies():

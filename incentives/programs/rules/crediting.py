@@ -17,6 +17,7 @@ from .schema import Definition, Milestone, PerDeal
 
 HUNDRED = Decimal(100)
 _FULL = 1_000_000  # one hundred per cent in ten-thousandths of a per cent
+_WHOLE, _NONE = from_units(_FULL), from_units(0)
 SPLIT_TOLERANCE = Decimal("0.1")  # three times 33.33 is meant to be one hundred
 _NOBODY = object()
 
@@ -291,41 +292,44 @@ def _unknown(name: str, key: str | None = None) -> Reason:
 def _credited(
     plan: Plan, fact: Fact, roster: Roster, placed: tuple[datetime, date], whole: int, parts: list[Part]
 ) -> CreditResult:
-    moment, start = placed
-    day = plan.clock.local_day(moment)
-    measures, shares = [whole], [_FULL]
-    if len(parts) > 1:
-        weights = [part.weight for part in parts]
-        measures = [part * plan.scale for part in allocate(whole // plan.scale, weights)]
-        shares = allocate(_FULL, weights)
+    day = plan.clock.local_day(placed[0])
     total, before = from_units(whole), 0
     credits, reasons, base = [], [], []
-    for part, measure, share in zip(parts, measures, shares, strict=True):
+    for part, measure, share in _shared(plan, whole, parts):
         reason = _refusal(plan, roster, part.participant, part.name, day, overlay=False)
-        if reason is None:
-            base.append((part.participant, measure, share))
-            credits.append(
-                Credit(fact.id, part.participant, part.role, from_units(share), from_units(before), moment, start,
-                       from_units(measure), total)
-            )  # fmt: skip
-        else:
+        if reason is not None:
             reasons.append(reason)
+        elif len(parts) == 1:  # the figures are shared objects, because programs make very many such credits
+            credits.append(Credit(fact.id, part.participant, part.role, _WHOLE, _NONE, *placed, total, total))
+            base.append((part.participant, measure, share))
+        else:
+            figures = from_units(share), from_units(before), *placed, from_units(measure), total
+            credits.append(Credit(fact.id, part.participant, part.role, *figures))
+            base.append((part.participant, measure, share))
         before += share
-    if base:
-        for key, measure, share in _overlays(plan, fact, roster, base, whole, reasons):
-            reason = _refusal(plan, roster, key, "", day, overlay=True)
-            if reason is None:
-                credits.append(
-                    Credit(fact.id, key, OVERLAY, from_units(share), Decimal(0), moment, start,
-                           from_units(measure), total)
-                )  # fmt: skip
-            else:
-                reasons.append(reason)
+    for key, measure, share in _overlays(plan, fact, roster, base, whole, reasons):
+        reason = _refusal(plan, roster, key, "", day, overlay=True)
+        if reason is not None:
+            reasons.append(reason)
+        else:
+            figures = from_units(share), _NONE, *placed, from_units(measure), total
+            credits.append(Credit(fact.id, key, OVERLAY, *figures))
     return CreditResult(tuple(credits), tuple(reasons))
+
+
+def _shared(plan: Plan, whole: int, parts: list[Part]) -> list[tuple[Part, int, int]]:
+    """Each part with its measure in units and its share in ten-thousandths of a per cent; both add up exactly."""
+    if len(parts) == 1:
+        return [(parts[0], whole, _FULL)]
+    weights = [part.weight for part in parts]
+    measures = [measure * plan.scale for measure in allocate(whole // plan.scale, weights)]
+    return list(zip(parts, measures, allocate(_FULL, weights), strict=True))
 
 
 def _overlays(plan: Plan, fact: Fact, roster: Roster, base: list, whole: int, reasons: list) -> list:
     """(participant, measure in units, share) of everybody who gets a share on top, one entry per person."""
+    if not base or not (plan.definition.credit.overlays or fact.splits):
+        return []
     wanted: dict[str, list[int]] = {}  # participant -> [measure, share], both times one hundred per cent
 
     def add(key: str, measure: int, share: int, weight: int) -> None:

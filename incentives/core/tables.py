@@ -13,10 +13,16 @@ from pathlib import Path
 
 from django.conf import settings
 
-from incentives.crm.errors import BadFile
+from incentives.core.errors import DomainError
 
 MAX_ROWS, MAX_COLUMNS, MAX_CELL, MAX_UNPACKED = 500_000, 200, 10_000, 600 * 1024 * 1024
 DELIMITERS = ",;\t|"
+
+
+class BadFile(DomainError):
+    """The file cannot be read as CSV or XLSX."""
+
+    code = "bad_file"
 
 
 @dataclass
@@ -167,8 +173,3 @@ def _xlsx_lines(sheet) -> Iterator[tuple[int, list]]:
         yield from enumerate((list(row) for row in sheet.iter_rows(values_only=True)), start=1)
     except Exception as exc:
         raise BadFile("The spreadsheet is damaged.") from exc
-
-
-def safe_cell(text: str) -> str:
-    """Text that no spreadsheet takes for a formula (OWASP: CSV injection)."""
-    return "'" + text if text[:1] in ("=", "+", "-", "@", "\t", "\r", "\n", "\x00") else text
