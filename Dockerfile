@@ -10,8 +10,7 @@ ENV PATH=/venv/bin:$PATH \
     PYTHONUNBUFFERED=1 \
     PYTHONDONTWRITEBYTECODE=1 \
     DATA_DIR=/data \
-    STATIC_ROOT=/app/staticfiles \
-    REMAP_SIGTERM=SIGQUIT
+    STATIC_ROOT=/app/staticfiles
 WORKDIR /app
 RUN useradd --system --uid 10001 --home-dir /app --shell /usr/sbin/nologin laurel \
     && mkdir /data && chown laurel:laurel /data

@@ -205,8 +205,13 @@ CELERY_RESULT_BACKEND = None
 CELERY_VISIBILITY_TIMEOUT = VISIBILITY_TIMEOUT
 CELERY_RESULT_BACKEND_TRANSPORT_OPTIONS = {"visibility_timeout": VISIBILITY_TIMEOUT}
 CELERY_BEAT_SCHEDULE_FILENAME = str(DATA_DIR / "beat-schedule")
+CRM_FOLLOW_UP_TASK = "earnings.evaluate"
+"""Who is told when facts changed: an app knows nothing of the apps below it."""
+CRM_RAW_DAYS = env.int("CRM_RAW_DAYS", default=90)
+"""The raw content of deliveries is personal data: it is erased after so many days."""
 CELERY_BEAT_SCHEDULE = {
     "sweep": {"task": "operations.sweep", "schedule": timedelta(seconds=15)},
+    "erase-raw-deliveries": {"task": "crm.erase_old", "schedule": timedelta(hours=24)},
     "refresh-catalogue": {"task": "rewards.refresh_catalogue", "schedule": timedelta(hours=6)},
 }
 
@@ -233,6 +238,7 @@ ACCOUNT_LOGIN_METHODS = {"email"}
 ACCOUNT_SIGNUP_FIELDS = ["email*", "password1*", "password2*"]
 ACCOUNT_EMAIL_VERIFICATION = "none"  # people are invited to the address they sign in with
 ACCOUNT_PREVENT_ENUMERATION = True
+ACCOUNT_EMAIL_UNKNOWN_ACCOUNTS = False  # nobody is mailed because somebody typed their address
 ACCOUNT_SESSION_REMEMBER = True
 SESSION_COOKIE_AGE = 14 * 24 * 3600
 

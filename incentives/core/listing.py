@@ -59,7 +59,8 @@ class Column:
     `kind`: text, money (Money or (minor, currency)), number, percent (a ratio), time, date, status.
     `sort`: the ORM field or fields behind the column; without it the column cannot be sorted.
     `link`: True for `row.get_absolute_url()`, or a callable of the row. `note`: a callable or path for a quiet second line.
-    `phone`: title, value or hide; by default the first column is the card's title and the first money its value.
+    `phone`: title, value or hide; by default the first column is the card's title and the first money,
+    else the first status, stands beside it.
     `words`: a dict from a status value to its label, for statuses that are no model choices.
     `template`: renders the cell from `row` and `value` instead. `screen` and `export`: where the column appears.
     """
@@ -317,9 +318,10 @@ class ListPage(Guarded, View):
         if "title" not in places.values() and self.shown:
             places.setdefault(self.shown[0].key, "title")
         if "value" not in places.values():
-            cash = next((c for c in self.shown if c.kind == "money" and c.key not in places), None)
-            if cash:
-                places[cash.key] = "value"
+            free = [column for column in self.shown if column.key not in places]
+            beside = [c for kind in ("money", "status") for c in free if c.kind == kind]
+            if beside:
+                places[beside[0].key] = "value"
         return places
 
     def headers(self) -> list[dict]:

@@ -6,6 +6,7 @@ leaves the rows due. Rows are claimed with SKIP LOCKED where the database has it
 """
 
 import logging
+import time
 from collections import defaultdict
 from dataclasses import dataclass
 from datetime import timedelta
@@ -16,7 +17,7 @@ from django.db.models import Count, F, Q, Sum
 from django.utils import timezone
 
 from incentives.crm.models import ObjectState
-from incentives.earnings.facts import counts, definition_of, fact_of, people_of, roster_of, targets_of
+from incentives.earnings.facts import counts, definition_of, fact_of, people_in, people_of, targets_of
 from incentives.earnings.models import Credit, Earning, Participation, Scorecard
 from incentives.ledger import accounts
 from incentives.ledger.models import Account
@@ -35,14 +36,19 @@ MARGIN = timedelta(days=2)
 """Wider than any difference of time zones: a cheap look at dates before the rules decide exactly."""
 
 
-def evaluate(*, limit: int = 100_000) -> dict[str, int]:
-    """Credit and score until nothing is due (or `limit` rows were handled). Returns counts. A repeat does nothing."""
+def evaluate(*, limit: int = 10**9, seconds: float | None = None) -> dict[str, int]:
+    """Credit and score until nothing is due, `limit` rows were handled or the time is up. Returns counts.
+
+    A repeat does nothing. Payouts are told at the end.
+    """
+    until = None if seconds is None else time.monotonic() + seconds
     done = {"credited": 0, "scored": 0, "earnings": 0}
     notice_published_versions()
     notice_targets()
-    while done["credited"] < limit and (n := credit_batch()):
+    notice_people()
+    while done["credited"] < limit and _in_time(until) and (n := credit_batch()):
         done["credited"] += n
-    while done["scored"] < limit:
+    while done["scored"] < limit and _in_time(until):
         n, posted = score_batch()
         done["scored"] += n
         done["earnings"] += posted
@@ -53,9 +59,20 @@ def evaluate(*, limit: int = 100_000) -> dict[str, int]:
     return done
 
 
+def _in_time(until: float | None) -> bool:
+    return until is None or time.monotonic() < until
+
+
+def something_is_due() -> bool:
+    return (
+        ObjectState.objects.filter(changed_seq__gt=F("credited_seq")).exists()
+        or Participation.objects.filter(dirty_seq__gt=F("scored_seq")).exists()
+    )
+
+
 def sweep_once(limit: int = 2000) -> dict[str, int]:
     """What the sweep calls: finds whatever a lost message left behind."""
-    return evaluate(limit=limit)
+    return evaluate(limit=limit, seconds=20)
 
 
 def nudge_payouts() -> None:
@@ -105,6 +122,23 @@ def notice_targets() -> int:
     return len(targets)
 
 
+def notice_people() -> int:
+    """People whose team, partner, manager, type, region or dates changed: their facts, those of the people below them
+    (overlays) and every shared fact are credited anew. Returns how many people; a repeat notices nothing."""
+    with transaction.atomic():
+        due = Participant.objects.filter(to_credit=True).select_for_update(of=("self",), skip_locked=True)
+        people = list(due.values_list("pk", flat=True)[:1000])
+        if people:
+            below = Q(participant__in=people) | Q(participant__manager__in=people)
+            below |= Q(participant__manager__manager__in=people) | Q(participant__team__manager__in=people)
+            touched = below | Q(credits__participation__participant__in=people) | ~Q(splits=[])
+            ids = ObjectState.objects.filter(touched).values("pk")
+            ObjectState.objects.filter(pk__in=ids).update(changed_seq=F("changed_seq") + 1)
+            mark_dirty(Participation.objects.filter(participant__in=people).values_list("pk", flat=True))
+            Participant.objects.filter(pk__in=people).update(to_credit=False)
+    return len(people)
+
+
 # --- step 1: credits ---------------------------------------------------------------------------------------------------
 
 
@@ -115,6 +149,11 @@ class Running:
     program: Program
     version: ProgramVersion
     definition: object
+
+    @property
+    def named(self) -> list[str]:
+        """Participant keys the definition itself names."""
+        return [overlay.participant for overlay in self.definition.credit.overlays if overlay.participant]
 
     def may_count(self, state: ObjectState) -> bool:
         """Whether the rules have to look at this fact at all."""
@@ -153,18 +192,18 @@ def credit_batch(size: int = OBJECTS_AT_ONCE) -> int:
 
 def _wanted_credits(states: list[ObjectState]) -> dict[tuple[int, int], tuple[Running, list[CreditValue]]]:
     """(program id, participant id) -> the running program and the credits these facts give there now."""
-    roster, ids, keys = people_of(states)
-    wanted: dict[tuple[int, int], tuple[Running, list[CreditValue]]] = {}
     programs = running_programs()
+    people = people_of(states, {key for running in programs for key in running.named})
+    wanted: dict[tuple[int, int], tuple[Running, list[CreditValue]]] = {}
     for state in states:
         if not counts(state):
             continue
-        fact = fact_of(state, keys)
+        fact = fact_of(state, people)
         for running in programs:
             if not running.may_count(state):
                 continue
-            for credit in credits_for(running.definition, fact, roster).credits:
-                slot = wanted.setdefault((running.program.pk, ids[credit.participant]), (running, []))
+            for credit in credits_for(running.definition, fact, people.roster, words=False).credits:
+                slot = wanted.setdefault((running.program.pk, people.ids[credit.participant]), (running, []))
                 slot[1].append(credit)
     return wanted
 
@@ -265,21 +304,21 @@ class Computed:
 
 def compute(participations: list[Participation]) -> list[Computed]:
     """Score from the stored credits; writes nothing."""
-    people = Participant.objects.filter(pk__in={p.participant_id for p in participations})
-    roster, _, keys = roster_of(people.select_related("team", "partner"))
-    credits = _credits_by_participation(participations, keys)
+    rows = Participant.objects.filter(pk__in={p.participant_id for p in participations})
+    people = people_in(rows.select_related("team", "partner"))
+    credits = _credits_by_participation(participations, people.keys)
     versions = {running.program.pk: running for running in running_programs()}
     targets = {
-        program_id: targets_of(program_id, keys)
+        program_id: targets_of(program_id, people.keys)
         for program_id in {p.program_id for p in participations} & set(versions)
     }
     result = []
     for participation in participations:
         running = versions.get(participation.program_id)
-        if running is None:  # not scored: a draft, or archived; nothing is earned there
+        if running is None:  # not scored: a draft earns nothing
             result.append(Computed(participation, None, ()))
             continue
-        person = roster[keys[participation.participant_id]]
+        person = people.roster[people.keys[participation.participant_id]]
         mine = targets[participation.program_id][participation.participant_id]
         cards = score(running.definition, person, mine, credits[participation.pk])
         result.append(Computed(participation, running.version, tuple(cards)))

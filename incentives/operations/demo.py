@@ -155,7 +155,9 @@ def commands(port: int, sandbox_port: int, quiet: bool) -> dict[str, str]:
         "worker": f"{python} -m celery -q -A incentives worker -c 2 -Q default,payouts,notify -l ERROR --without-mingle",
         "beat": f"{python} -m celery -q -A incentives beat -l ERROR",
         "sweep": f"{python} manage.py sweep --loop",
-        "sandbox": f"{python} manage.py sandbox --port {sandbox_port} --db {sandbox_books()}",
+        "sandbox": (
+            f"{python} manage.py sandbox --port {sandbox_port} --db {sandbox_books()} --latency 200 --pending 0.25"
+        ),
     }
     if not quiet and activity_key().exists():
         address = f"http://127.0.0.1:{port}"
@@ -171,14 +173,24 @@ def announce(port: int) -> None:
         if time.monotonic() > deadline:
             return say(f"Laurel did not answer at {address} within {READY_SECONDS} s; the lines above may say why.")
         time.sleep(0.2)
-    patience = time.monotonic() + 20  # the first sweep; a page can be opened without it
-    while not _answers(f"http://127.0.0.1:{port}/readyz") and time.monotonic() < patience:
-        time.sleep(0.5)
+    _wait_for_a_sweep(20)
     say(f"\n  Laurel is running at {address}\n")
     for role, email, password in people.sign_ins():
         say(f"    {role:<24} {email:<32} {password}")
     say("\n  Ctrl-C stops everything; the data stays in var/demo (make demo-reset starts over).\n")
     return None
+
+
+def _wait_for_a_sweep(seconds: float) -> None:
+    """So that what is printed stands below what the processes say while they start. Pages work without it."""
+    from incentives.operations.sweep import heartbeat_age
+
+    started = time.monotonic()
+    while (waited := time.monotonic() - started) < seconds:
+        age = heartbeat_age()
+        if age is not None and age <= waited:
+            return
+        time.sleep(0.5)
 
 
 def _answers(url: str) -> bool:
@@ -191,11 +203,14 @@ def _answers(url: str) -> bool:
 
 def run(port: int, sandbox_port: int, quiet: bool) -> int:
     """All processes in this terminal until Ctrl-C, or until one of them ends; then all end, children included."""
-    from honcho.manager import Manager
+    import honcho.manager
     from honcho.printer import Printer
 
     printer = Printer(sys.stdout)
-    manager = Manager(printer)
+    honcho.manager.KILL_WAIT = 12  # an idle worker takes seven seconds to end
+    manager = honcho.manager.Manager(printer)
+    # honcho asks whole groups to end; asked alone, a worker ends its children in order. What ignores it is killed whole.
+    manager._procmgr.terminate = lambda pid: os.kill(pid, signal.SIGTERM)
     for name, command in commands(port, sandbox_port, quiet).items():
         manager.add_process(name, command, env=dict(os.environ), cwd=str(ROOT))
     threading.Thread(target=announce, args=[port], daemon=True).start()

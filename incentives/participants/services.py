@@ -20,6 +20,8 @@ FIELDS = (
 )  # fmt: skip
 UNIQUE = ("external_user_id", "employee_number", "federation_id", "email")
 CONTACT = ("email", "phone")
+READ_BY_RULES = ("type", "team", "partner", "manager", "region", "started_on", "ended_on")
+"""A change of these credits the person's facts anew (earnings.evaluate.notice_people)."""
 GROUP_FIELDS = {Team: ("code", "name", "region", "manager", "active"), Partner: (
     "code", "name", "tier", "region", "country", "active",
 )}  # fmt: skip
@@ -58,6 +60,8 @@ def update_participant(person: Participant, *, actor=None, reason: str = "", **v
             return person
         if not set(CONTACT).isdisjoint(changed):
             person.contact_changed_at = timezone.now()
+        if not set(READ_BY_RULES).isdisjoint(changed):
+            person.to_credit = True
         _save(person)
         audit.record(
             "participant.changed",
@@ -216,6 +220,8 @@ def _write_group(group: Team | Partner, values: dict, actor) -> Team | Partner:
     if new or after != before:
         with transaction.atomic():
             group.save()
+            if not new:  # its code, tier and region are read by rules through its people
+                group.participants.update(to_credit=True)
             action = f"{kind.__name__.lower()}.{'created' if new else 'changed'}"
             audit.record(action, group, actor=actor, before={} if new else before, after=after)
     return group

@@ -12,9 +12,10 @@ from incentives.earnings.evaluate import evaluate
 from incentives.earnings.models import Credit, Earning, Participation, Scorecard
 from incentives.ledger.models import Posting
 from incentives.ledger.selectors import check_postings
+from incentives.participants import services as people
 from incentives.programs import services as programs
 from incentives.programs.services import TargetRow
-from tests.factories import deal, make_connection, make_participant, make_program, make_user, send
+from tests.factories import deal, make_connection, make_participant, make_program, make_team, make_user, send
 
 pytestmark = pytest.mark.django_db
 
@@ -190,3 +191,40 @@ def test_promise_1_and_2_order_and_repetition_do_not_matter():
         expected = total if expected is None else expected
         assert total == expected > 0
         assert in_order()
+
+
+def test_somebody_who_changes_team_or_manager_is_credited_by_the_present_roster():
+    boss, ana = make_participant("Boss"), make_participant("Ana")
+    west = make_team("west")
+    program = make_program(eligible={"teams": ["west"]})
+    overlay = make_program(credit={"to": "owner", "overlays": [{"to": "manager", "percent": "10"}]})
+    send(make_connection(), deal("D1", ana, "1000.00"))
+    assert (earned(program), earned(overlay)) == ({}, {"Ana": 2000})
+    people.update_participant(ana, team=west)
+    evaluate()
+    assert earned(program) == {"Ana": 2000}
+    people.update_participant(ana, manager=boss)
+    evaluate()
+    assert earned(overlay) == {"Ana": 2000, "Boss": 200}
+    people.update_team(west, code="far-west")
+    evaluate()
+    assert earned(program) == {}
+    assert in_order()
+
+
+def test_a_changed_name_or_address_credits_nothing_anew():
+    ana = make_participant("Ana")
+    make_program()
+    send(make_connection(), deal("D1", ana, "1000.00"))
+    people.update_participant(ana, name="Ana Silva", email="new@example.com")
+    assert evaluate() == {"credited": 0, "scored": 0, "earnings": 0}
+
+
+def test_an_overlay_for_somebody_the_definition_names():
+    ana, coach = make_participant("Ana"), make_participant("Coach", external_user_id="COACH")
+    overlays = [{"to": "participant", "participant": "COACH", "percent": "25"}]
+    program = make_program(credit={"to": "owner", "overlays": overlays})
+    send(make_connection(), deal("D1", ana, "1000.00"))
+    assert earned(program) == {"Ana": 2000, "Coach": 500}
+    assert coach.key == "COACH"
+    assert in_order()
