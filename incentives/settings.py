@@ -331,5 +331,6 @@ LOGGING = {
         "django.server": {"handlers": ["console"], "level": "WARNING", "propagate": False},
         "httpx": {"level": "WARNING"},
         "httpcore": {"level": "WARNING"},
+        "kombu.connection": {"level": "ERROR"},  # it warns that the file-system broker has no host name
     },
 }
