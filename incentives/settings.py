@@ -300,6 +300,8 @@ DEFAULT_FROM_EMAIL = env.str("DEFAULT_FROM_EMAIL", default=f"Laurel <rewards@{_b
 
 # --- the provider (docs/provider.md) ------------------------------------------------------------------------------------
 E2R_BASE_URL = env.str("E2R_BASE_URL", default="").rstrip("/")
+if E2R_BASE_URL.startswith("http://"):  # only ever the sandbox on this machine, which draws its cards itself
+    CONTENT_SECURITY_POLICY["DIRECTIVES"]["img-src"].append(E2R_BASE_URL)
 E2R_EMAIL = env.str("E2R_EMAIL", default="")
 E2R_ACCESS_TOKEN = env.str("E2R_ACCESS_TOKEN", default="")
 E2R_CURRENCY = env.str("E2R_CURRENCY", default="USD")
@@ -331,5 +333,6 @@ LOGGING = {
         "django.server": {"handlers": ["console"], "level": "WARNING", "propagate": False},
         "httpx": {"level": "WARNING"},
         "httpcore": {"level": "WARNING"},
+        "kombu.connection": {"level": "ERROR"},  # it warns that the file-system broker has no host name
     },
 }

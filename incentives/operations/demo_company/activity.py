@@ -52,7 +52,7 @@ def corrected(deal: Deal, now: datetime) -> dict:
     line = deal.lines[0]
     quantity = int(line["quantity"]) + 1
     price = int(line["unit_price"].removesuffix(".00"))
-    deal.lines[0] = line | {"quantity": str(quantity), "total": f"{price * quantity}.00"}
+    deal.lines = [line | {"quantity": str(quantity), "total": f"{price * quantity}.00"}, *deal.lines[1:]]
     return event_of(deal, "deal.updated", now - timedelta(seconds=1), "Closed Won")
 
 

@@ -176,9 +176,8 @@ def _events_of(dice: random.Random, deal: Deal) -> list[Sent]:
     sent.append(_sent(deal, "deal.won", deal.won_at, stage="Closed Won"))
     later = deal.won_at + timedelta(days=dice.randint(2, 9), minutes=dice.randint(0, 300))
     if deal.fate == "updated":
-        deal.lines[0] = _line(
-            _product(deal.lines[0]["sku"]), int(deal.lines[0]["quantity"]) + dice.choice((-1, 1, 2)) or 1
-        )
+        quantity = int(deal.lines[0]["quantity"]) + dice.choice((-1, 1, 2)) or 1
+        deal.lines = [_line(_product(deal.lines[0]["sku"]), quantity), *deal.lines[1:]]
         sent.append(_sent(deal, "deal.updated", later, stage="Closed Won"))
     elif deal.fate:
         sent.append(_sent(deal, "deal.reopened", later, stage="Negotiation"))
