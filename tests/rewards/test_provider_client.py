@@ -237,7 +237,12 @@ def test_an_answer_about_another_order_is_not_believed():
 
 def test_no_secret_is_in_errors_reprs_or_logs(caplog):
     caplog.set_level("DEBUG")
-    raw = {"message": "no: rep@team.example", "ClaimLink": "https://claim/x1", "AccessToken": "top-secret", "n": "+14155550123"}
+    raw = {
+        "message": "no: rep@team.example",
+        "ClaimLink": "https://claim/x1",
+        "AccessToken": "top-secret",
+        "n": "+14155550123",
+    }
     client = client_for(httpx.Response(400, json=raw))
     with pytest.raises(Refused) as caught:
         client.place_order(b"{}", token="bearer-secret", deadline=Deadline(5))
@@ -275,7 +280,10 @@ def _drip(text: bytes):
 
 @pytest.mark.parametrize(
     "text",
-    [b"HTTP/1.1 201 Created\r\nContent-Length: 400\r\n\r\n" + b" " * 400, b"HTTP/1.1 201 Created\r\nX-Slow: " + b"x" * 400],
+    [
+        b"HTTP/1.1 201 Created\r\nContent-Length: 400\r\n\r\n" + b" " * 400,
+        b"HTTP/1.1 201 Created\r\nX-Slow: " + b"x" * 400,
+    ],
     ids=["body", "headers"],
 )
 def test_a_dripping_answer_ends_at_the_deadline(text):
