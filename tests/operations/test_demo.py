@@ -63,7 +63,7 @@ def _stop(process, number=signal.SIGINT) -> tuple[int, list]:
 
 
 def test_the_demo_starts_with_no_environment_keeps_its_data_and_leaves_nothing_running(demo, tmp_path):
-    first = demo().wait_for("Ctrl-C stops everything", seconds=120)
+    first = demo().wait_for("Ctrl-C stops everything", seconds=240)
     with urllib.request.urlopen(f"{_address(first)}/accounts/login/", timeout=10) as response:
         assert response.status == 200
     second = demo()
@@ -72,7 +72,7 @@ def test_the_demo_starts_with_no_environment_keeps_its_data_and_leaves_nothing_r
     assert _stop(first) == (0, [])
     secret = (tmp_path / "demo" / "secret_key.txt").read_text()
 
-    again = demo().wait_for("Ctrl-C stops everything", seconds=120)
+    again = demo().wait_for("Ctrl-C stops everything", seconds=240)
     assert (tmp_path / "demo" / "secret_key.txt").read_text() == secret
     assert _stop(again, signal.SIGHUP)[1] == []
 
@@ -81,6 +81,6 @@ def test_a_reset_throws_the_data_away(demo, tmp_path):
     (tmp_path / "demo").mkdir()
     (tmp_path / "demo" / "secret_key.txt").write_text("of an earlier demo")
     (tmp_path / "demo" / "seeded").touch()
-    process = demo("--reset").wait_for("Starting web, worker", seconds=60)
+    process = demo("--reset").wait_for("Starting web, worker", seconds=240)
     assert (tmp_path / "demo" / "secret_key.txt").read_text() != "of an earlier demo"
     assert "Keeping the company" not in process.output
