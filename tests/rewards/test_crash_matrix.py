@@ -5,6 +5,7 @@ sandbox's books and ours must agree.
 """
 
 import contextlib
+from itertools import groupby
 
 import pytest
 
@@ -126,7 +127,11 @@ def operate(world) -> None:
         services.open_channel(actor_name="Operator", reason="looked into it")
 
 
-PAIRS = [(crash, fault) for crash in CRASHES for fault in FAULTS]
+VARIANTS = [
+    name for names in groupby(FAULTS, key=lambda name: name[:3]) for name in list(names[1])[1:] if name[0] == "F"
+]
+PAIRS = [(crash, fault) for crash in CRASHES for fault in FAULTS if fault not in VARIANTS or crash in {"CP9", "CP11"}]
+"""Every crash with the first form of every fault, and two of them with every further form."""
 
 
 @pytest.mark.sqlite_only
@@ -144,7 +149,7 @@ def test_one_card_or_a_person_on_postgresql(world, monkeypatch, crash, fault):
 
 def crash_and_recover(world, monkeypatch, crash, fault):
     monkeypatch.setattr(client_module, "ORDER_PAGE", 1)
-    others = [world.order(links=True) for _ in range(2)]
+    others = [world.order(links=True) for _ in range(1)]
     world.sweep()
     order = world.order(links=True, webhook=True)
     prepare(world, crash, FAULTS[fault], order)
