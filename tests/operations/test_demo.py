@@ -83,10 +83,10 @@ def test_a_reset_throws_the_data_away_and_an_interrupted_start_begins_anew(demo,
     (tmp_path / "demo" / "secret_key.txt").write_text("of an earlier demo")
     (tmp_path / "demo" / "seeded").touch()
 <<<<<<< HEAD
-    process = demo("--reset").wait_for("Starting web, worker", seconds=240)
-=======
     process = demo("--reset").wait_for("Building an example company", seconds=60)
->>>>>>> demo
+=======
+    process = demo("--reset").wait_for("Starting web, worker", seconds=240)
+>>>>>>> main
     assert (tmp_path / "demo" / "secret_key.txt").read_text() != "of an earlier demo"
     assert "Keeping the company" not in process.output
 
