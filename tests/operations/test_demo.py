@@ -82,15 +82,11 @@ def test_a_reset_throws_the_data_away_and_an_interrupted_start_begins_anew(demo,
     (tmp_path / "demo").mkdir()
     (tmp_path / "demo" / "secret_key.txt").write_text("of an earlier demo")
     (tmp_path / "demo" / "seeded").touch()
-<<<<<<< HEAD
-    process = demo("--reset").wait_for("Building an example company", seconds=60)
-=======
-    process = demo("--reset").wait_for("Starting web, worker", seconds=240)
->>>>>>> main
+    process = demo("--reset").wait_for("Building an example company", seconds=240)
     assert (tmp_path / "demo" / "secret_key.txt").read_text() != "of an earlier demo"
     assert "Keeping the company" not in process.output
 
-    process.wait_for(lambda: _people(tmp_path / "demo" / "laurel.sqlite3") > 0, seconds=60)
+    process.wait_for(lambda: _people(tmp_path / "demo" / "laurel.sqlite3") > 0, seconds=240)
     family = _family(process)
     process.signal(signal.SIGINT)
     assert process.wait(30) == 130
