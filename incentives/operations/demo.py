@@ -243,7 +243,11 @@ def main() -> int:
     os.environ.update(environment(port, sandbox_port))
     os.chdir(ROOT)
     with lock:
-        prepare()
+        try:
+            prepare()
+        except KeyboardInterrupt:
+            say("\nStopped." if seeded().exists() else "\nStopped. The next start begins anew.")
+            return 130
         say("Starting web, worker, beat, sweep and sandbox ...")
         return run(port, sandbox_port, options.quiet)
 

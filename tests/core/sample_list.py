@@ -33,7 +33,7 @@ class SampleList(ListPage):
     default_sort = "name"
     empty_title = "No samples yet"
     tabs = (Tab("all", "All"), Tab("french", "French", Q(language="fr")))
-    bulk = Bulk(to="core:start", buttons=(("approve", "Approve", "primary"),), permission="users.edit", amount=amount)
+    bulk = Bulk(to="portal:home", buttons=(("approve", "Approve", "primary"),), permission="users.edit", amount=amount)
     columns = (
         Column("name", "Name", sort="name"),
         Column("amount", "=Amount", value=amount, kind="money"),
