@@ -2,13 +2,14 @@
 
 from functools import cached_property
 
-from django.db.models import Q
+from django.db.models import OuterRef, Q, Subquery
 from django.shortcuts import get_object_or_404
 from django.utils.translation import gettext
 from django.utils.translation import gettext_lazy as _
 
 from incentives.core.listing import ActionPage, Bulk, Column, DetailPage, Link, ListPage, Tab
 from incentives.core.models import AuditEvent
+from incentives.crm.models import Activity
 from incentives.payouts import selectors, services, wording
 from incentives.payouts.forms import ApproveForm, PayoutFilters, ReasonForm
 from incentives.payouts.links import activity_url, order_url, program_url
@@ -132,7 +133,10 @@ class PayoutPage(DetailPage):
 
 
 def allocations(payout: Payout):
-    return payout.allocations.select_related("earning__object", "payout").order_by("earning_id")
+    """What it pays, with the newest activity about each record in `activity`."""
+    newest = Activity.objects.filter(object=OuterRef("earning__object")).order_by("-pk").values("public_id")[:1]
+    rows = payout.allocations.select_related("earning__object", "payout").annotate(activity=Subquery(newest))
+    return rows.order_by("earning_id")
 
 
 def hold_row(hold: Hold) -> dict:
@@ -147,7 +151,7 @@ def earning_row(row) -> dict:
         "whole": earning.amount if part else None,
         "why": earning.explanation,
         "deal": earning.object,
-        "url": activity_url(earning.object),
+        "url": activity_url(row.activity),
         "at": earning.posted_at,
     }
 

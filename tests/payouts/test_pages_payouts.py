@@ -162,6 +162,9 @@ def test_a_payout_shows_everything_an_approver_needs(scene, as_user):
         "2 % of 5,000.00 = 100.00", "Needs one more approval: Finance. You may decide.",
     ):  # fmt: skip
         assert words in page.text.replace("\xa0", " "), words
+    activity = payout.allocations.get().earning.object.activities.get()
+    assert f"/activities/{activity.public_id}/" in page.links
+    assert as_user(scene.finance).get(f"/activities/{activity.public_id}/").status_code == 200
 
 
 def test_a_payout_says_why_not_you(scene, as_user):
