@@ -7,7 +7,7 @@ import logging
 import time
 
 from django.db import DatabaseError
-from django.http import HttpRequest, HttpResponse, JsonResponse
+from django.http import HttpRequest, HttpResponse, JsonResponse, UnreadablePostError
 from django.views.decorators.csrf import csrf_exempt
 
 from incentives.core.errors import DomainError
@@ -110,7 +110,10 @@ def _read(request: HttpRequest) -> bytes:
         announced = 0
     if announced > MAX_BATCH_BYTES:
         raise TooLarge
-    body = request.read(MAX_BATCH_BYTES + 1)
+    try:
+        body = request.read(MAX_BATCH_BYTES + 1)
+    except UnreadablePostError as exc:  # the sender hung up
+        raise MalformedEvent("body", "the whole body") from exc
     if len(body) > MAX_BATCH_BYTES:
         raise TooLarge
     return body

@@ -276,6 +276,8 @@ def repair_delivery(delivery: Delivery, changes: dict, *, actor, reason: str) ->
     if not reason.strip():
         raise CannotRepair("reason: say why the value is changed.")
     overrides = {k: _mended(k, v) for k, v in changes.items()}
+    if "state" in overrides:  # a kind such as deal.won states a state of its own
+        overrides.setdefault("kind", {"won": "deal.won", "lost": "deal.lost"}.get(overrides["state"], "deal.updated"))
     if not overrides:
         raise CannotRepair("Nothing was changed.")
     with transaction.atomic():
@@ -375,4 +377,16 @@ def erase_raw(before, *, limit: int = 5000) -> int:
         old = Delivery.objects.filter(received_at__lt=before).exclude(raw="", event={})
         pks = list(old.exclude(status=Delivery.Status.PENDING).values_list("pk", flat=True)[:limit])
         count = Delivery.objects.filter(pk__in=pks).update(raw="", event={}, overrides={}, headers={})
+    return count
+
+
+def erase_person(participant: Participant, *, actor=None) -> int:
+    """Blank the raw content of every delivery a participant's facts came from. Facts stay, named by key. Returns how many."""
+    _require(actor, "participants.edit")
+    with transaction.atomic():
+        rows = Delivery.objects.filter(activities__participant=participant).exclude(raw="", event={})
+        count = Delivery.objects.filter(pk__in=list(rows.values_list("pk", flat=True))).update(
+            raw="", event={}, overrides={}, headers={}
+        )
+        audit.record("participant.deliveries_erased", participant, actor=actor, after={"deliveries": count})
     return count

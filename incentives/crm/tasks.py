@@ -1,11 +1,13 @@
 """Thin doors to the pipeline. A message carries nothing: the work is found in the database."""
 
 import time
+from datetime import timedelta
 
 from celery import current_app, shared_task
 from django.conf import settings
+from django.utils import timezone
 
-from incentives.crm import imports, ingest
+from incentives.crm import imports, ingest, services
 
 BUDGET_SECONDS = 40  # below the soft time limit; what is left waits for the next nudge, sent at the end
 
@@ -31,6 +33,12 @@ def run_imports_task() -> int:
         process_deliveries_task.delay()
         run_imports_task.delay()
     return touched
+
+
+@shared_task(name="crm.erase_old")
+def erase_old_task() -> int:
+    """Blank the content of deliveries older than CRM_RAW_DAYS (default 90): they hold personal data. Returns how many."""
+    return services.erase_raw(timezone.now() - timedelta(days=getattr(settings, "CRM_RAW_DAYS", 90)))
 
 
 def _follow_up() -> None:

@@ -6,6 +6,7 @@ leaves the rows due. Rows are claimed with SKIP LOCKED where the database has it
 """
 
 import logging
+import time
 from collections import defaultdict
 from dataclasses import dataclass
 from datetime import timedelta
@@ -35,17 +36,21 @@ MARGIN = timedelta(days=2)
 """Wider than any difference of time zones: a cheap look at dates before the rules decide exactly."""
 
 
-def evaluate(*, limit: int = 100_000) -> dict[str, int]:
-    """Credit and score until nothing is due (or `limit` rows were handled). Returns counts. A repeat does nothing."""
+def evaluate(*, limit: int = 10**9, seconds: float | None = None) -> dict[str, int]:
+    """Credit and score until nothing is due, `limit` rows were handled or the time is up. Returns counts.
+
+    A repeat does nothing. Payouts are told at the end.
+    """
+    until = None if seconds is None else time.monotonic() + seconds
     done = {"credited": 0, "scored": 0, "earnings": 0}
     notice_published_versions()
     notice_targets()
     notice_people()
     n = OBJECTS_AT_ONCE
-    while done["credited"] < limit and n >= OBJECTS_AT_ONCE:  # a batch that is not full was the last
+    while done["credited"] < limit and n >= OBJECTS_AT_ONCE and _in_time(until):  # a batch not full was the last
         done["credited"] += (n := credit_batch())
     n = CARDS_AT_ONCE
-    while done["scored"] < limit and n >= CARDS_AT_ONCE:
+    while done["scored"] < limit and n >= CARDS_AT_ONCE and _in_time(until):
         n, posted = score_batch()
         done["scored"] += n
         done["earnings"] += posted
@@ -54,9 +59,20 @@ def evaluate(*, limit: int = 100_000) -> dict[str, int]:
     return done
 
 
+def _in_time(until: float | None) -> bool:
+    return until is None or time.monotonic() < until
+
+
+def something_is_due() -> bool:
+    return (
+        ObjectState.objects.filter(changed_seq__gt=F("credited_seq")).exists()
+        or Participation.objects.filter(dirty_seq__gt=F("scored_seq")).exists()
+    )
+
+
 def sweep_once(limit: int = 2000) -> dict[str, int]:
     """What the sweep calls: finds whatever a lost message left behind."""
-    return evaluate(limit=limit)
+    return evaluate(limit=limit, seconds=20)
 
 
 def nudge_payouts() -> None:
@@ -311,7 +327,7 @@ def compute(participations: list[Participation]) -> list[Computed]:
     result = []
     for participation in participations:
         running = versions.get(participation.program_id)
-        if running is None:  # not scored: a draft, or archived; nothing is earned there
+        if running is None:  # not scored: a draft earns nothing
             result.append(Computed(participation, None, ()))
             continue
         person = people.roster[people.keys[participation.participant_id]]

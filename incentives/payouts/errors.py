@@ -52,3 +52,23 @@ class OrderProblem(DomainError):
 
     code = "order_problem"
     status = 409
+
+
+class PolicyInvalid(DomainError):
+    """A field of an approval policy does not fit; the message names it."""
+
+    code = "policy_invalid"
+
+
+class OrderRefused(DomainError):
+    """What `rewards` refuses, as an error of ours: same code, words and status."""
+
+    def __init__(self, error):
+        self.code, self.status = error.code, error.status
+        super().__init__(error.user_message)
+
+
+class SecondPerson(DomainError):
+    code = "second_person"
+    status = 403
+    user_message = "You proposed this, so another person of finance must confirm it."

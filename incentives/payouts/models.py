@@ -1,10 +1,11 @@
-"""Payout, PayoutEarning, ApprovalPolicy, Approval, Hold."""
+"""Payout, PayoutEarning, ApprovalPolicy, Approval, Hold, OrderDecision."""
 
 import uuid
 
 from django.conf import settings
 from django.db import models
 from django.db.models import F, Q
+from django.urls import reverse
 from django.utils.translation import gettext_lazy as _
 
 from incentives.core.fields import CurrencyField
@@ -16,6 +17,12 @@ from rewards.models import RewardOrder
 from rewards.money import Money
 
 USER = settings.AUTH_USER_MODEL
+
+
+class PayoutQuerySet(models.QuerySet):
+    def visible_to(self, user):
+        """Everything or nothing; what somebody receives is shown by the portal."""
+        return self if user.can("payouts.view") else self.none()
 
 
 class Payout(models.Model):
@@ -73,6 +80,13 @@ class Payout(models.Model):
     expires_at = models.DateTimeField()
     order = models.OneToOneField(RewardOrder, null=True, blank=True, on_delete=models.PROTECT, related_name="payout")
     outcome = models.CharField(max_length=300, blank=True, help_text="Why it was rejected, cancelled or failed.")
+    policy_editors = models.ManyToManyField(
+        USER,
+        related_name="+",
+        help_text="Who had changed an approval policy without a second person when it was built.",
+    )
+
+    objects = PayoutQuerySet.as_manager()
 
     class Meta:
         ordering = ["-pk"]
@@ -88,6 +102,9 @@ class Payout(models.Model):
 
     def __str__(self):
         return f"{self.amount} to {self.recipient_name}"
+
+    def get_absolute_url(self) -> str:
+        return reverse("payouts:detail", args=[self.public_id])
 
     @property
     def amount(self) -> Money:
@@ -115,9 +132,16 @@ class PayoutEarning(models.Model):
     def __str__(self):
         return f"{self.amount_minor} of earning {self.earning_id}"
 
+    @property
+    def amount(self) -> Money:
+        return Money(self.amount_minor, self.payout.currency)
+
 
 class ApprovalPolicy(models.Model):
-    """Which steps a payout must pass. The first active policy in `position` order that fits decides."""
+    """Which steps a payout must pass. The first active policy in `position` order that fits decides.
+
+    Whoever changed one approves no payout built after that, until a second person has confirmed the change.
+    """
 
     class Step(models.TextChoices):
         MANAGER = "manager", _("A program manager")
@@ -131,9 +155,18 @@ class ApprovalPolicy(models.Model):
     up_to_minor = models.BigIntegerField(null=True, blank=True, help_text="Fits amounts up to this; empty: any amount.")
     steps = models.JSONField(default=list, blank=True, help_text="For example ['finance']; empty: automatic.")
     is_active = models.BooleanField(default=True)
+    edited_by = models.ForeignKey(USER, null=True, blank=True, on_delete=models.PROTECT, related_name="+")
+    edited_at = models.DateTimeField(null=True, blank=True)
+    confirmed_by = models.ForeignKey(USER, null=True, blank=True, on_delete=models.PROTECT, related_name="+")
 
     class Meta:
         ordering = ["position", "pk"]
+        constraints = [
+            models.CheckConstraint(
+                condition=Q(confirmed_by__isnull=True) | ~Q(confirmed_by=F("edited_by")),
+                name="policy_confirmed_by_another",
+            )
+        ]
         verbose_name_plural = "approval policies"
 
     def __str__(self):
@@ -209,3 +242,39 @@ class Hold(models.Model):
 
     def __str__(self):
         return self.get_kind_display()
+
+
+class OrderDecision(models.Model):
+    """A final answer about an order nobody could be sure of: one person proposes it, another one confirms it.
+
+    Source: reliability.md, section 1, state quarantined. Nothing happens to the order before the second person.
+    """
+
+    class Decision(models.TextChoices):
+        FAIL = "fail", _("No card was issued and none will be")
+        COMPLETE = "complete", _("The card was issued")
+
+    order = models.ForeignKey(RewardOrder, on_delete=models.PROTECT, related_name="decisions")
+    decision = models.CharField(max_length=10, choices=Decision.choices)
+    provider_order_id = models.CharField(max_length=200, blank=True)
+    reason = models.CharField(max_length=500)
+    evidence = models.TextField()
+    proposed_by = models.ForeignKey(USER, on_delete=models.PROTECT, related_name="+")
+    proposed_at = models.DateTimeField(auto_now_add=True)
+    confirmed_by = models.ForeignKey(USER, null=True, on_delete=models.PROTECT, related_name="+")
+    closed_at = models.DateTimeField(null=True)
+
+    class Meta:
+        ordering = ["-pk"]
+        constraints = [
+            models.UniqueConstraint(
+                fields=["order"], condition=Q(closed_at__isnull=True), name="order_decision_open_once"
+            ),
+            models.CheckConstraint(
+                condition=Q(confirmed_by__isnull=True) | ~Q(confirmed_by=F("proposed_by")),
+                name="order_decision_two_people",
+            ),
+        ]
+
+    def __str__(self):
+        return f"{self.get_decision_display()}: {self.order}"

@@ -24,10 +24,17 @@ def active_policies() -> list[ApprovalPolicy]:
     return list(ApprovalPolicy.objects.filter(is_active=True).order_by("position", "pk"))
 
 
+def unconfirmed_editors() -> list[int]:
+    """Who changed a policy, an inactive one included, without a second person. Which policy fits depends on all of them,
+    so a change of any counts."""
+    changed = ApprovalPolicy.objects.filter(edited_by__isnull=False, confirmed_by__isnull=True)
+    return list(changed.order_by().values_list("edited_by", flat=True).distinct())
+
+
 def makers_of(payout: Payout) -> set[int]:
-    """User ids of everybody who created or changed what this payout pays: who submitted it and who wrote or published
-    the rules its earnings came from. Source: promise 6."""
-    ids = {payout.submitted_by_id}
+    """User ids of everybody who created or changed what this payout pays: who submitted it, who wrote or published
+    the rules its earnings came from, and who had changed an approval policy alone. Source: promise 6."""
+    ids = {payout.submitted_by_id, *payout.policy_editors.values_list("pk", flat=True)}
     versions = payout.allocations.values_list("earning__version__created_by", "earning__version__published_by")
     for created_by, published_by in versions.distinct():
         ids |= {created_by, published_by}

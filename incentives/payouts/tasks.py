@@ -4,7 +4,11 @@ from celery import shared_task
 
 from incentives.payouts import services
 
+AT_ONCE = 500
+"""Participations looked at in one task, well below its time limit."""
+
 
 @shared_task(name="payouts.follow_up")
 def follow_up() -> None:
-    services.follow_up()
+    if services.follow_up(limit=AT_ONCE)["looked"] >= AT_ONCE:
+        follow_up.delay()

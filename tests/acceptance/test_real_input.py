@@ -27,6 +27,7 @@ from incentives.ledger.selectors import budget_figures
 from incentives.payouts import services
 from incentives.payouts.checks import check_ledger
 from incentives.payouts.models import Payout
+from incentives.payouts.reconcile import reconcile
 from incentives.programs import services as programs
 from incentives.programs.services import TargetRow
 from rewards import services as rewards
@@ -165,6 +166,13 @@ def test_from_the_file_to_the_providers_books_to_the_cent_and_back_by_exact_diff
     assert sum(carried.values()) == total - ordered
     assert all(0 <= cents < 5_000 for cents in carried.values()), "STAYWELL cards start at 50.00"
     assert nothing_to_correct()
+    report = reconcile()
+    assert (report.agrees, report.orders, report.ours_minor, report.theirs_minor) == (
+        True,
+        books["orders"],
+        spent,
+        spent,
+    )
 
     # The same file again, shuffled: nothing changes.
     before = counts()

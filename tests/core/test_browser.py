@@ -6,17 +6,10 @@ from playwright.sync_api import expect
 
 from incentives.accounts import services
 from tests.factories import make_user
-from tests.support.flush import allow_flush_of_append_only_tables
 
 pytestmark = [pytest.mark.browser, pytest.mark.django_db(transaction=True)]
 RULES = {"runOnly": ["wcag2a", "wcag2aa", "wcag21a", "wcag21aa", "wcag22aa"]}
 PASSWORD = "correct horse battery"
-
-
-@pytest.fixture(autouse=True)
-def flushable(chromium, transactional_db):
-    """The browser's event loop gives this thread another database connection than the one prepared for flushing."""
-    allow_flush_of_append_only_tables()
 
 
 @pytest.fixture

@@ -1,8 +1,10 @@
 """A connection with its key, a rep, and helpers to post and process facts."""
 
 import json
+import threading
 
 import pytest
+from django.db import connection as database
 
 from incentives.crm import credentials, hooks, ingest, services
 from incentives.crm.models import Activity, Delivery, ObjectState
@@ -87,3 +89,22 @@ def process() -> None:
 
 def nothing_stored() -> bool:
     return not (Delivery.objects.exists() or Activity.objects.exists() or ObjectState.objects.exists())
+
+
+def in_parallel(count, work):
+    """Run `work(n)` in threads that start together; returns the results."""
+    results, barrier = [None] * count, threading.Barrier(count)
+
+    def run(n):
+        try:
+            barrier.wait()
+            results[n] = work(n)
+        finally:
+            database.close()
+
+    threads = [threading.Thread(target=run, args=(n,)) for n in range(count)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    return results

@@ -1,6 +1,7 @@
 """From deliveries to object states and activities: the table of the contract, whatever the order of arrival."""
 
 import itertools
+import time
 from datetime import UTC, datetime, timedelta
 from decimal import Decimal
 
@@ -11,12 +12,14 @@ from hypothesis import HealthCheck, given
 from hypothesis import settings as hypothesis_settings
 from hypothesis import strategies as st
 
+from incentives.core.errors import NotAllowed
 from incentives.core.models import AuditEvent
 from incentives.crm import ingest, intake, services, tasks
 from incentives.crm.errors import CannotRepair, MalformedEvent
 from incentives.crm.models import Activity, Connection, Delivery, IdentityLink, ObjectState
+from incentives.crm.nudge import Nudger
 from tests.crm.conftest import event, process
-from tests.factories import make_participant
+from tests.factories import make_participant, make_user
 
 pytestmark = pytest.mark.django_db
 _n = itertools.count(1)
@@ -246,10 +249,8 @@ def test_reported_figures_come_to_the_same_in_any_order(connection, ana, reports
 
 
 def report(connection, mode, value, **changes):
-    return send(
-        connection, kind="metric.reported", object={}, metric="units_sold", mode=mode, value=value, amount=None,
-        **{"period_start": "2026-03-01", "period_end": "2026-03-31", **changes},
-    )  # fmt: skip
+    made = {"metric": "units_sold", "period_start": "2026-03-01", "period_end": "2026-03-31", **changes}
+    return send(connection, kind="metric.reported", object={}, mode=mode, value=value, amount=None, **made)
 
 
 def test_set_replaces_and_add_increments_a_figure(connection, ana):
@@ -421,6 +422,47 @@ def test_a_repaired_value_is_used_recorded_and_counts_once(connection, administr
         services.repair_delivery(delivery, {"amount": "6"}, actor=administrator, reason="again")
 
 
+def test_a_mended_state_overrules_the_kind_that_was_sent(connection, administrator, ana):
+    delivery = send(connection, currency="XXX", kind="deal.won")
+    services.repair_delivery(delivery, {"currency": "EUR", "state": "lost"}, actor=administrator, reason="it was lost")
+    process()
+    assert ObjectState.objects.get().kind == "deal.lost"
+
+
+def test_the_longest_ids_fit(connection, ana):
+    thing = {"type": "t" * 64, "id": "i" * 255, "version": "v" * 128}
+    for n, kind in enumerate(("deal.won", "deal.reopened")):
+        longest = send(connection, external_id=f"{n}" * 255, object=thing, kind=kind)
+        assert longest.code in ("", "unchanged"), longest.message
+    metric = {"metric": "m" * 100, "external_id": "x" * 255}
+    assert report(connection, "set", "1", **metric).status == "processed"
+
+
+def test_a_figure_needs_its_participant(connection, ana):
+    splits = [{"participant": "E-1009", "percentage": "100"}]
+    assert report(connection, "set", "1", participant=None, splits=splits).code == "participant_missing"
+
+
+@pytest.mark.parametrize("role", ["finance", "auditor", "participant"])
+def test_services_refuse_those_who_may_not(connection, ana, role):
+    delivery, actor = send(connection, currency="XXX"), make_user(role)
+    attempts = [
+        lambda: services.create_connection(name="X", currency="USD", actor=actor),
+        lambda: services.add_secret(connection, "bearer", actor=actor),
+        lambda: services.rotate_token(connection, actor=actor),
+        lambda: services.pause(connection, actor=actor),
+        lambda: services.replay_delivery(delivery, actor=actor),
+        lambda: services.repair_delivery(delivery, {"currency": "EUR"}, actor=actor, reason="x"),
+        lambda: services.dismiss_delivery(delivery, actor=actor, reason="x"),
+        lambda: services.link_identity(connection, "a", ana, actor=actor),
+    ]
+    for attempt in attempts:
+        with pytest.raises(NotAllowed):
+            attempt()
+    assert (Connection.objects.count(), connection.secrets.count(), IdentityLink.objects.count()) == (1, 1, 0)
+    assert Delivery.objects.get(status="quarantined").overrides == {}
+
+
 def test_a_dismissed_delivery_counts_for_nothing(connection, administrator, ana):
     delivery = send(connection, currency="XXX")
     services.dismiss_delivery(delivery, actor=administrator, reason="test data")
@@ -501,3 +543,36 @@ def test_an_activity_cannot_be_edited_or_removed(connection, ana):
     with pytest.raises((IntegrityError, Exception), match="append-only"), transaction.atomic():
         Activity.objects.all()._raw_delete("default")
     assert kinds() == ["deal.won"]
+
+
+def test_a_person_can_be_erased_from_raw_deliveries_while_facts_stay(connection, administrator, ana, ben):
+    mine = send(connection)
+    other = send(connection, participant={"external_user_id": "E-1012"}, object={"id": "8"})
+    assert services.erase_person(ana, actor=administrator) == 1
+    mine.refresh_from_db()
+    other.refresh_from_db()
+    assert (mine.raw, mine.event) == ("", {}) and "E-1012" in other.raw
+    assert Activity.objects.get(delivery=mine).participant == ana
+
+
+def test_a_burst_of_nudges_is_one_message_and_the_last_one_is_never_lost():
+    sent, seen, requests = [], [], []
+
+    def send_message():
+        if len(sent) == 1:
+            sent.append("down")
+            raise ConnectionError("no broker")
+        sent.append("ok")
+        seen.append(len(requests))
+
+    nudger = Nudger(send_message)
+    for burst in range(3):
+        for n in range(500):
+            requests.append(n)
+            nudger.wake()
+        deadline = time.monotonic() + 5
+        while len(sent) <= burst and time.monotonic() < deadline:
+            time.sleep(0.005)
+        time.sleep(0.12)
+    assert seen[-1] == 1500
+    assert 3 <= len(sent) <= 40

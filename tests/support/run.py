@@ -16,6 +16,7 @@ import sqlite3
 import subprocess
 import sys
 import tempfile
+import threading
 import time
 from pathlib import Path
 
@@ -195,10 +196,20 @@ def both_passes(arguments: list[str], reports: list[dict], exercised: list[str])
     return absent
 
 
+stopped = threading.Event()
+
+
+def on_signal(*_) -> None:
+    """Ctrl-C or SIGTERM. Remembered, because an exception raised at a bad moment is swallowed by Python."""
+    stopped.set()
+    raise KeyboardInterrupt
+
+
 def main(arguments: list[str]) -> int:
     quick = "--quick" in arguments
     arguments = [argument for argument in arguments if argument != "--quick"]
-    signal.signal(signal.SIGTERM, lambda *_: signal.raise_signal(signal.SIGINT))
+    for number in (signal.SIGINT, signal.SIGTERM):
+        signal.signal(number, on_signal)
     reports: list[dict] = []
     exercised: list[str] = []
     absent: list[str] = []
@@ -210,7 +221,8 @@ def main(arguments: list[str]) -> int:
     except KeyboardInterrupt:
         say("Stopped.")
         reports.append({"exit": INTERRUPTED, "passed": 0, "failed": [], "skipped": [], "browser": False})
-    return summarise(reports, exercised, absent)
+    status = summarise(reports, exercised, absent)
+    return status or (INTERRUPTED if stopped.is_set() else 0)
 
 
 if __name__ == "__main__":

@@ -18,7 +18,7 @@ from incentives.earnings.models import Earning, Participation
 from incentives.ledger.errors import InsufficientFunds
 from incentives.payouts.errors import CannotBuild
 from incentives.payouts.models import Hold, Payout, PayoutEarning
-from incentives.payouts.policies import DEFAULT_STEPS, active_policies, policy_for
+from incentives.payouts.policies import DEFAULT_STEPS, active_policies, policy_for, unconfirmed_editors
 from incentives.payouts.services import states
 from incentives.payouts.services.approve import approve_automatically
 from incentives.payouts.services.holds import risk_holds
@@ -133,7 +133,7 @@ def build_one(plan: Plan, participation_id: int, actor, result: BuildResult) -> 
         due = due_now(participation, plan.hold_days)
         if due.minor <= 0:
             return
-        if problem := _obstacle(plan, participation.participant, due):
+        if problem := obstacle(plan, participation.participant, due):
             result.skipped.append(Skipped(participation.participant, due, *problem))
             return
         open_earnings = _open_earnings(participation, plan.hold_days)
@@ -161,7 +161,8 @@ def live_minor(participation: Participation) -> int:
     return live.aggregate(total=Coalesce(Sum("amount_minor"), 0))["total"]
 
 
-def _obstacle(plan: Plan, participant, due: Money) -> tuple[str, str] | None:
+def obstacle(plan: Plan, participant, due: Money) -> tuple[str, str] | None:
+    """(code, why in words) when this participant gets nothing now, else None."""
     if not participant.active:
         return "inactive", "The participant is inactive; nothing is paid until somebody decides."
     if due < plan.minimum:
@@ -200,6 +201,8 @@ def _submit(plan: Plan, participation: Participation, value: Money, open_earning
     )
     payout.steps = DEFAULT_STEPS if policy is None else [str(step) for step in policy.steps]
     payout.save(update_fields=["steps"])
+    if editors := unconfirmed_editors():
+        payout.policy_editors.add(*editors)
     audit.record("payout.submitted", payout, actor=actor, after={"amount": str(value), "product": payout.product_code})
     for kind, reason in risk_holds(participation.participant):
         Hold.objects.create(payout=payout, kind=kind, reason=reason)

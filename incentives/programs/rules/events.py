@@ -144,7 +144,8 @@ def _currency(data: Mapping[str, Any]) -> str | None:
 
 
 def _mode(data: dict) -> str:
-    value = data.get("mode") or "add"
+    """As the connectors read it: without a mode, a figure for a period replaces, one without a period adds."""
+    value = data.get("mode") or ("set" if data.get("period_start") else "add")
     if value not in ("set", "add"):
         raise EventError("mode", value, 'set or add')  # fmt: skip
     return value

@@ -60,6 +60,11 @@ def parse_definition(document: dict | str | bytes) -> Definition:
     return definition
 
 
+def load_document(text: str | bytes) -> Any:
+    """The JSON in `text`, numbers as Decimal, before anything is known about its keys. Raises DefinitionError."""
+    return _loaded(text)
+
+
 def canonical(definition: Definition) -> dict:
     """The whole document with every default written out; parsing it gives an equal definition."""
     return definition.model_dump(mode="json", by_alias=True, exclude_none=True)
