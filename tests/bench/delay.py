@@ -84,19 +84,15 @@ def way(hook: Hook, port: int, person) -> list[float]:
 
 @bench("delay", "From a posted win to its placed order", about=ABOUT)
 def delay(run: Run) -> None:
-    from django.conf import settings
-
     Shop(run)
     hook, people = setup(run)
     web = web_server(run)
-    worker = run.processes.worker(concurrency=2, DJANGO_SETTINGS_MODULE="tests.bench._settings")
+    worker = run.processes.worker(concurrency=2)
     way(hook, web.port, people.pop())  # connections, imports, the provider's token
     half = len(people) // 2
     ways = [way(hook, web.port, person) for person in people[:half]]
     delays = [(one[-1] - one[0]) * 1000 for one in ways]
-    known = getattr(settings, "CRM_FOLLOW_UP_TASK", "")
-    hint = "" if known else "CRM_FOLLOW_UP_TASK set by the benchmark: the settings do not name it"
-    run.row("median", Median(delays), " ms", note=hint)
+    run.row("median", Median(delays), " ms")
     run.row("worst", max(delays), " ms", note=f"of {half}")
     for place, name in enumerate(STEPS, start=1):
         run.row(f"of which until {name}", median((one[place] - one[place - 1]) * 1000 for one in ways), " ms")

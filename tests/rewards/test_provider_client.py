@@ -12,7 +12,15 @@ import pytest
 from rewards.provider import reading
 from rewards.provider.client import Deadline, ProviderClient
 from rewards.provider.errors import (
-    AccessOff, Conflict, NotFound, NotSent, OutcomeUnknown, Refused, SlowDown, TokenInvalid, Unfunded,
+    AccessOff,
+    Conflict,
+    NotFound,
+    NotSent,
+    OutcomeUnknown,
+    Refused,
+    SlowDown,
+    TokenInvalid,
+    Unfunded,
 )  # fmt: skip
 from rewards.provider.types import Progress
 
