@@ -147,8 +147,14 @@ def _failed(channel: Channel, problem: str, force: bool) -> None:
 def _store(channel: Channel, products, brandings: list[Choice] | None, methods: list[Choice] | None) -> None:
     now = clock.now()
     with transaction.atomic():
-        for product in products:
-            Product.objects.update_or_create(product_id=product.id, defaults=_fields(product) | {"refreshed_at": now})
+        fields = {product.id: _fields(product) | {"refreshed_at": now} for product in products}
+        Product.objects.bulk_create(
+            [Product(product_id=number, **values) for number, values in fields.items()],
+            update_conflicts=True,
+            unique_fields=["product_id"],
+            update_fields=list(next(iter(fields.values()))),
+            batch_size=200,
+        )
         Product.objects.exclude(product_id__in=[product.id for product in products]).update(orderable=False)
         for model, choices in ((Branding, brandings), (ShippingMethod, methods)):
             if choices is not None:

@@ -11,8 +11,9 @@ from rewards import clock, conf
 from rewards.errors import EvidenceNeeded, SecondPersonNeeded
 from rewards.models import CallSlot, Channel, ChannelEvent
 
-PACE_MIN_MS, PACE_MAX_MS = 50, 10_000
-PACE_EASES_AFTER = timedelta(seconds=30)
+PACE_MIN_MS, PACE_MAX_MS = 50, 5_000
+PACE_CHANGES_AFTER = timedelta(seconds=5)
+"""The pace doubles or halves at most once in this time: many workers hear one 429 at once."""
 WAIT_WHEN_UNSAID = 5.0
 
 
@@ -121,8 +122,9 @@ def slow_down(channel: Channel, seconds: float | None) -> datetime:
     with transaction.atomic():
         row = Channel.objects.select_for_update().get(pk=channel.pk)
         row.not_before = max(filter(None, (row.not_before, until)))
-        row.interval_ms = min(max(row.interval_ms * 2, PACE_MIN_MS), PACE_MAX_MS)
-        row.slowed_at = now
+        if not row.slowed_at or now - row.slowed_at > PACE_CHANGES_AFTER:
+            row.interval_ms = min(max(row.interval_ms * 2, PACE_MIN_MS), PACE_MAX_MS)
+            row.slowed_at = now
         row.save(update_fields=["not_before", "interval_ms", "slowed_at", "changed_at"])
     return row.not_before
 
@@ -142,7 +144,7 @@ def seconds_to_wait(channel: Channel, now: datetime) -> float:
     if channel.next_call_at and channel.next_call_at > now:
         return (channel.next_call_at - now).total_seconds()
     eased, slowed_at = channel.interval_ms, channel.slowed_at
-    if slowed_at and now - slowed_at > PACE_EASES_AFTER:
+    if slowed_at and now - slowed_at > PACE_CHANGES_AFTER:
         eased = 0 if eased <= PACE_MIN_MS else eased // 2
         slowed_at = now
     taken = Channel.objects.filter(pk=channel.pk, next_call_at=channel.next_call_at).update(

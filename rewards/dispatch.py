@@ -61,7 +61,7 @@ def claim_next(channel: Channel, slot: Slot, token: BearerToken, order_id: int |
 
     Raises Wait while the channel's pace allows no call, PutBack, and Fenced when the slot was lost.
     """
-    candidate = None
+    candidate = fence = None
     try:
         with transaction.atomic(durable=True):
             now = clock.now()
@@ -69,6 +69,7 @@ def claim_next(channel: Channel, slot: Slot, token: BearerToken, order_id: int |
             candidate = _candidate(due_orders(channel, now), order_id)
             if candidate is None:
                 return None
+            fence = candidate.gen
             if seconds := channels.seconds_to_wait(channel, now):
                 raise Wait(seconds)
             if not slot.renew(now):
@@ -81,7 +82,7 @@ def claim_next(channel: Channel, slot: Slot, token: BearerToken, order_id: int |
     except Exception:
         if candidate is not None:
             log.exception("order %s could not be claimed; it will be tried again", candidate.pk)
-            _push_back(candidate)
+            _push_back(candidate.pk, fence)
             raise PutBack from None
         raise
     if claim is None:
@@ -108,9 +109,10 @@ def _take(order: RewardOrder, now: datetime) -> bool:
     return bool(taken)
 
 
-def _push_back(order: RewardOrder) -> None:
+def _push_back(order_id: int, gen: int) -> None:
     """A receiver refused the first step: nothing was sent. Try later, so that others get their turn."""
-    RewardOrder.objects.filter(pk=order.pk, state=order.state).update(next_attempt_at=clock.now() + RECEIVER_PAUSE)
+    later = clock.now() + RECEIVER_PAUSE
+    RewardOrder.objects.filter(pk=order_id, gen=gen).update(next_attempt_at=later)
 
 
 def _prepare(order: RewardOrder, channel: Channel, now: datetime, token: BearerToken) -> Claim | None:

@@ -3,12 +3,13 @@
 import hashlib
 import time
 from dataclasses import dataclass, field
-from datetime import timedelta
+from datetime import datetime, timedelta
 
 from django.conf import settings
 from django.db.models import Q
 
 from rewards import clock, conf, vault
+from rewards.errors import Unreadable
 from rewards.failpoints import hit
 from rewards.models import Channel, ProviderToken
 from rewards.provider.client import Deadline, ProviderClient
@@ -36,15 +37,25 @@ def current(channel: Channel, client: ProviderClient, deadline: Deadline) -> Bea
     Raises NotSent when nobody has minted one in time, and what minting raises.
     """
     while True:
-        row, _ = ProviderToken.objects.get_or_create(channel=channel)
+        row, _ = ProviderToken.objects.select_related("channel").get_or_create(channel=channel)
         now = clock.now()
-        if row.sealed and row.fingerprint == fingerprint() and row.refresh_at and row.refresh_at > now:
-            return BearerToken(vault.unseal(_label(channel), row.sealed)["value"], row.generation)
+        if (value := _usable(row, now)) is not None:
+            return BearerToken(value, row.generation)
         if _win_mint(row, now):
             return _mint(row, client, deadline)
         if deadline.left <= POLL_SECONDS:
             raise NotSent("Another worker is fetching a token")
         time.sleep(POLL_SECONDS)
+
+
+def _usable(row: ProviderToken, now: datetime) -> str | None:
+    """The stored token, unless it is old, another account's, or under a key that is gone."""
+    if not (row.sealed and row.fingerprint == fingerprint() and row.refresh_at and row.refresh_at > now):
+        return None
+    try:
+        return vault.unseal(_label(row.channel), row.sealed)["value"]
+    except Unreadable:
+        return None
 
 
 def invalidate(channel: Channel, generation: int) -> None:

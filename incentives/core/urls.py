@@ -6,7 +6,6 @@ from incentives.core import views
 
 app_name = "core"
 urlpatterns = [
-    path("", views.StartPage.as_view(), name="start"),
     path("audit/", views.AuditPage.as_view(), name="audit"),
     path("audit/<int:pk>/", views.AuditEventPage.as_view(), name="audit-event"),
     path("styleguide/", views.StyleGuidePage.as_view(), name="styleguide"),

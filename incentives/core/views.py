@@ -9,7 +9,7 @@ from django.utils.translation import gettext_lazy as _
 from django.views import View
 
 from incentives.core import styleguide
-from incentives.core.listing import Column, DetailPage, Guarded, ListPage, Since, Until
+from incentives.core.listing import Column, DetailPage, ListPage, Since, Until
 from incentives.core.models import AuditEvent
 from incentives.core.templatetags.laurel import EMPTY
 
@@ -91,13 +91,6 @@ def _word(values: dict, name: str) -> str:
     if value is None or value == "":
         return EMPTY
     return ", ".join(map(str, value)) if isinstance(value, list) else str(value)
-
-
-class StartPage(Guarded, View):
-    """What the person may open."""
-
-    def get(self, request):
-        return render(request, "core/start.html")
 
 
 class StyleGuidePage(View):

@@ -153,13 +153,31 @@ def receive_many(connection: Connection, items: list[Incoming | Result]) -> list
             continue
         seen["key", row.delivery_key] = seen["id", row.external_id] = rows[place] = row
     if rows:
-        with transaction.atomic():
-            Delivery.objects.bulk_create(rows.values(), ignore_conflicts=True, batch_size=500)
-            ours = Delivery.objects.filter(public_id__in=[row.public_id for row in rows.values()]).count()
-            stored = [] if ours == len(rows) else _known(connection, list(rows.values()))
-        _judge(rows, stored, results, all_new=ours == len(rows))
+        if _all_new(rows):
+            results = [_accepted(rows[place]) if place in rows else found for place, found in enumerate(results)]
+        else:
+            with transaction.atomic():
+                Delivery.objects.bulk_create(rows.values(), ignore_conflicts=True, batch_size=500)
+                stored = _known(connection, list(rows.values()))
+            _judge(rows, stored, results)
         nudge()
     return results
+
+
+def _all_new(rows: dict[int, Delivery]) -> bool:
+    """Insert them all, or none when the database knows one of them. In the usual case nothing has to be read back."""
+    try:
+        with transaction.atomic():
+            Delivery.objects.bulk_create(rows.values(), batch_size=500)
+    except IntegrityError:
+        for row in rows.values():  # what a rolled back statement may have left on them
+            row.pk, row._state.adding = None, True
+        return False
+    return True
+
+
+def _accepted(row: Delivery) -> Result:
+    return Result(row.external_id or row.delivery_key, ACCEPTED)
 
 
 def _repeated(row: Delivery, *, same: bool) -> Result:
@@ -167,17 +185,13 @@ def _repeated(row: Delivery, *, same: bool) -> Result:
     return Result(name, DUPLICATE) if same else Result(name, REJECTED, Conflict())
 
 
-def _judge(rows: dict[int, Delivery], stored: list[Delivery], results: list, *, all_new: bool) -> None:
-    """Compare what we tried to insert with what the database holds now; nothing to compare when all of it is ours."""
-    if all_new:
-        for place, row in rows.items():
-            results[place] = Result(row.external_id or row.delivery_key, ACCEPTED)
-        return
+def _judge(rows: dict[int, Delivery], stored: list[Delivery], results: list) -> None:
+    """Compare what we tried to insert with what the database holds now."""
     by_key = {other.delivery_key: other for other in stored}
     by_external = {other.external_id: other for other in stored if other.external_id}
     for place, row in rows.items():
         others = [o for o in (by_key.get(row.delivery_key), by_external.get(row.external_id)) if o is not None]
         if any(other.public_id == row.public_id for other in others):
-            results[place] = Result(row.external_id or row.delivery_key, ACCEPTED)
+            results[place] = _accepted(row)
         else:
             results[place] = _repeated(row, same=all(_same(row, other) for other in others))

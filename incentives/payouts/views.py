@@ -162,7 +162,7 @@ def timeline(payout: Payout, approvals) -> list[dict]:
     rows += [
         {"title": gettext("Approval %(n)s") % {"n": a.step + 1}, "status": "approved", "at": a.at, "by": a.actor_name}
         for a in approvals
-        if a.decision == a.Decision.APPROVED
+        if a.decision == a.Decision.APPROVED and len(payout.steps) > 1
     ]
     return sorted(rows, key=lambda row: row["at"])
 

@@ -35,7 +35,7 @@ class HomePage(Guarded, View):
     def get(self, request) -> HttpResponse:
         roles = request.user.roles
         if not roles:
-            return render(request, "core/start.html")
+            return render(request, "portal/norole.html")
         if roles.isdisjoint(STAFF):
             return redirect("portal:me")
         sections = {

@@ -145,7 +145,10 @@ class DefinitionForm(forms.Form):
         self.problems = list(problems)
         for problem in problems:
             text = gettext("Found %(found)s, expected %(expected)s.") % problem._asdict()
-            if problem.path in ESSENTIALS:
+            if problem.path in ESSENTIALS and problem.found == "nothing":
+                message = gettext("Fill this in, or give “%(key)s” in the document.")
+                self.add_error(problem.path, message % {"key": problem.path})
+            elif problem.path in ESSENTIALS:
                 self.add_error(problem.path, text)
             else:
                 self.add_error("rules", f"{problem.path or gettext('The document')}: {text[0].lower()}{text[1:]}")

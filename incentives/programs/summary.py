@@ -14,7 +14,7 @@ from django.utils.translation import gettext_lazy as _
 from incentives.core.templatetags.laurel import money_text, number
 from incentives.programs.rules.conditions import Condition, Group, Not, Test, sentence
 from incentives.programs.rules.crediting import condition_of
-from incentives.programs.rules.parsing import parse_definition
+from incentives.programs.rules.parsing import digest, parse_definition
 from incentives.programs.rules.schema import (
     Bands,
     Definition,
@@ -63,8 +63,7 @@ def sentences(definition: Definition | dict) -> list[str]:
 
 def outline(definition: Definition | dict) -> list[Sentence]:
     """As `sentences`, each with the part it belongs to. A dict that is no definition raises DefinitionError."""
-    parsed = definition if isinstance(definition, Definition) else parse_definition(definition)
-    return list(_Teller(parsed).all())
+    return list(_Teller(_parsed(definition)).all())
 
 
 def grouped(definition: Definition | dict) -> list[tuple[str, list[str]]]:
@@ -73,14 +72,24 @@ def grouped(definition: Definition | dict) -> list[tuple[str, list[str]]]:
 
 
 def differences(before: Definition | dict, after: Definition | dict) -> list[Change]:
-    """What differs between two definitions, in words; empty when they mean the same."""
+    """What differs between two definitions, in words; empty when they mean the same.
+
+    Two documents that read alike but are not (`attributes.kind` and `kind`) differ by their digests.
+    """
+    before, after = _parsed(before), _parsed(after)
     old, new = _by_part(before), _by_part(after)
     changes = []
     for part in {**old, **new}:
         gone = [text for text in old.get(part, []) if text not in new.get(part, [])]
         came = [text for text in new.get(part, []) if text not in old.get(part, [])]
         changes += [Change(part, left, right) for left, right in zip_longest(gone, came, fillvalue="")]
+    if not changes and before != after:
+        changes.append(Change(gettext("Document"), digest(before)[:16], digest(after)[:16]))
     return changes
+
+
+def _parsed(definition: Definition | dict) -> Definition:
+    return definition if isinstance(definition, Definition) else parse_definition(definition)
 
 
 def _by_part(definition: Definition | dict) -> dict[str, list[str]]:

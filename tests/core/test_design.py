@@ -138,11 +138,11 @@ def test_navigation_leaves_out_pages_that_do_not_exist_and_marks_the_present_one
     items = [
         ("core:audit", "Audit trail", "audit", "audit.view"),
         ("nowhere:list", "Nowhere", "dot", None),
-        ("core:start", "Start", "home", None),
+        ("portal:home", "Start", "home", None),
     ]
     monkeypatch.setattr("incentives.accounts.context_processors.ITEMS", items)
     client.force_login(make_user("auditor"))
     nav = client.get("/audit/").context["nav"]
     assert [(item["url"], item["current"]) for item in nav] == [("/audit/", True), ("/", False)]
     client.force_login(make_user("participant"))
-    assert [item["url"] for item in client.get("/").context["nav"]] == ["/"]
+    assert [item["url"] for item in client.get("/profile/").context["nav"]] == ["/"]

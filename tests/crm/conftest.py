@@ -13,8 +13,7 @@ from tests.factories import make_participant, make_user
 
 @pytest.fixture(autouse=True)
 def quiet(settings, monkeypatch):
-    """Own addresses, no broker, no memory of other tests."""
-    settings.ROOT_URLCONF = "tests.crm.urls"
+    """No broker, no memory of other tests."""
     settings.ALLOWED_HOSTS = ["testserver"]
     monkeypatch.setattr("incentives.crm.nudge._nudger.wake", lambda: None)
     monkeypatch.setattr(hooks, "connections_bucket", hooks.Bucket())

@@ -20,7 +20,6 @@ pytestmark = pytest.mark.django_db
 
 @pytest.fixture(autouse=True)
 def addresses(settings):
-    settings.ROOT_URLCONF = "tests.crm.urls"
     settings.ALLOWED_HOSTS = ["testserver"]
 
 

@@ -46,15 +46,21 @@ class Scene:
         self.crm = make_connection()
 
     def program(self, **changes):
+        """A program for its own deals and for those that name none."""
         changes.setdefault("funded", "10000.00")
+        changes.setdefault("name", f"Scene {next(_n)}")
+        own = {"field": "attributes.for", "op": "eq", "value": changes["name"]}
+        changes.setdefault("qualifies", {"any": [own, {"not": {"field": "attributes.for", "op": "exists"}}]})
         return make_program(manager=changes.pop("manager", None) or make_user("manager"), **changes)
 
-    def earn(self, amount: str = "5000.00", rep=None, object_id: str = "") -> None:
-        send(self.crm, deal(object_id or f"OPP-{next(_n)}", rep or self.rep, amount))
+    def earn(self, amount: str = "5000.00", rep=None, object_id: str = "", program=None) -> None:
+        """A deal that counts in `program` alone, or in all of them."""
+        attributes = {"for": program.name} if program else {}
+        send(self.crm, deal(object_id or f"OPP-{next(_n)}", rep or self.rep, amount, attributes=attributes))
 
     def payout(self, amount: str = "5000.00", *, program=None, rep=None, actor=None, approve: bool = False):
         program = program or self.program()
-        self.earn(amount, rep)
+        self.earn(amount, rep, program=program)
         payout = services.build_payouts(program=program, actor=actor).payouts[0]
         return self.approve(payout) if approve else payout
 

@@ -4,8 +4,9 @@ import datetime
 import time
 
 import pytest
+from django.test import RequestFactory
 
-from rewards import clock, failpoints, services
+from rewards import clock, failpoints, services, webhooks
 from rewards.bodies import DigitalDelivery, Links
 from rewards.models import Channel, RewardOrder
 from rewards.money import Money
@@ -29,7 +30,9 @@ class World:
         self.sandbox = Sandbox(clock=lambda: time.time() + self.offset)
         self.transport = SandboxTransport(self.sandbox)
         self.client = self.new_client()
-        self.made = 0
+        self.made, self.late = 0, []
+        self.sandbox._later = lambda seconds, action: self.late.append((time.time() + self.offset + seconds, action))
+        self.sandbox.announce = self.post_hook
 
     def new_client(self) -> ProviderClient:
         return ProviderClient(
@@ -41,6 +44,27 @@ class World:
 
     def advance(self, seconds: float) -> None:
         self.offset += seconds
+        due = [entry for entry in self.late if entry[0] <= time.time() + self.offset]
+        self.late = [entry for entry in self.late if entry not in due]
+        for _, action in due:
+            action()
+
+    def post_hook(self, url: str) -> int:
+        """What the provider's webhook does: a POST to our view. The status it was answered."""
+        token = url.rsplit("/", 1)[1]
+        request = RequestFactory().post(f"/hooks/rewards/{token}", b"{}", content_type="application/json")
+        return webhooks.receive(request, token).status_code
+
+    def deliver_hooks(self) -> None:
+        """One round of the sandbox's webhook thread."""
+        self.sandbox.store.ripen()
+        for row in self.sandbox.store.hooks_due():
+            times = row["hook_times"]
+            if times > 100:
+                assert self.post_hook(row["hook"].rsplit("/", 1)[0] + "/" + "f" * 43) == 404
+                times -= 100
+            delivered = [self.post_hook(row["hook"]) == 204 for _ in range(times)]
+            self.sandbox.store.hook_done(row["seq"], all(delivered), row["hook_tries"] + 1)
 
     def order(self, **changes) -> RewardOrder:
         """A draft of 25.00 USD of CVS by e-mail; `links=True` for a claim link."""

@@ -46,7 +46,9 @@ class Page(HTMLParser):
                 pass
 
     def handle_data(self, data):
-        if data.strip() and not {"script", "style"} & set(self.open):
+        if data.strip() and not {"script", "style", "textarea"} & set(
+            self.open
+        ):  # a textarea holds what somebody typed
             self.texts.append(" ".join(data.split()))
 
     def _scripts(self, tag: str, values: dict) -> None:
