@@ -79,11 +79,13 @@ def pytest_runtest_makereport(item, call):
 
 
 @pytest.fixture(autouse=True)
-def empty_cache():
-    """Rate limits and the like of one test do not reach the next."""
+def nothing_left_over():
+    """Rate limits, and the language of the last request, do not reach the next test."""
     from django.core.cache import cache
+    from django.utils import translation
 
     cache.clear()
+    translation.activate("en")
 
 
 @pytest.fixture
