@@ -53,7 +53,6 @@ class PayoutsPage(ListPage):
     )
     columns = (
         Column("recipient", _("Recipient"), "recipient_name", sort="recipient_name", link=True),
-        Column("address", _("Address"), lambda p: p.recipient_email or p.recipient_phone, screen=False),
         Column("program", _("Program"), "program.name", sort="program__name"),
         Column("product", _("Product"), "product_name", sort="product_name"),
         Column("amount", _("Amount"), kind="money", sort="amount_minor"),
