@@ -148,11 +148,13 @@ def _only_look(order: RewardOrder, now: datetime) -> bool:
 
 
 # --- call -------------------------------------------------------------------------------------------------------------
-def carry_out(claim: Claim, client: ProviderClient, token: BearerToken, deadline: Deadline) -> None:
-    """The call outside any transaction, then its settlement."""
+def carry_out(claim: Claim, client: ProviderClient, token: BearerToken, deadline: Deadline) -> bool:
+    """The call outside any transaction, then its settlement. Whether the token was still good."""
     order = claim.order
     ask = calls.poll if order.state == State.PENDING else calls.send if claim.attempt_id else calls.look_up
-    settle(claim, ask(order, client, token.value, deadline))
+    finding = ask(order, client, token.value, deadline)
+    settle(claim, finding)
+    return not (isinstance(finding, calls.Problem) and isinstance(finding.error, TokenInvalid))
 
 
 def provider_client() -> ProviderClient:
@@ -231,11 +233,11 @@ def drain(order_id: int | None = None, *, client: ProviderClient | None = None, 
 
 
 def _drain_slot(channel: Channel, slot: Slot, client, order_id: int | None, end: float, limit: int) -> int:
-    done = 0
+    done, token = 0, None
     while done < limit and (not done or time.monotonic() < end):
         deadline = Deadline(conf.CALL_DEADLINE_SECONDS)
         try:
-            token = token_for(channel, client, deadline)
+            token = token or token_for(channel, client, deadline)
             claim = claim_next(channel, slot, token, order_id) if order_id else None
             claim = claim or claim_next(channel, slot, token)
         except Wait as wait:
@@ -254,6 +256,7 @@ def _drain_slot(channel: Channel, slot: Slot, client, order_id: int | None, end:
         if claim is None:
             return done
         order_id = None
-        carry_out(claim, client, token, deadline)
+        good = carry_out(claim, client, token, deadline)
+        token = token if good and done % 50 else None  # read it again now and then: it ages
         done += 1
     return done

@@ -74,7 +74,8 @@ def settle(claim: Claim, finding: Finding) -> None:
                 log.warning("order %s was taken over; the late answer is kept as evidence", claim.order.pk)
                 return
             _apply(order, claim, finding, clock.now())
-            LookNow.objects.filter(order_id=order.pk, received_at__lte=claim.claimed_at).delete()
+            if order.hook_hash:
+                LookNow.objects.filter(order_id=order.pk, received_at__lte=claim.claimed_at).delete()
             hit("CP11")
     except IntegrityError as exc:
         _collision(claim, finding, exc)

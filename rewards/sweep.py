@@ -36,6 +36,8 @@ def sweep_once(
     """
     found = {"hints": look_now(limit=limit), "due": 0, "nudged": 0, "processed": 0}
     channel, now = channels.current(), clock.now()
+    if channel.not_before and channel.not_before > now:
+        return found  # the provider asked everybody to wait
     due = list(due_orders(channel, now).values_list("pk", "next_attempt_at", "lease_until")[:limit])
     found["due"] = len(due)
     if not due:

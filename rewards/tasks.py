@@ -1,22 +1,33 @@
 """Doors for Celery. A message carries one id; losing or repeating it is harmless."""
 
+import logging
+
 from celery import shared_task
 
 from rewards import services
 from rewards.errors import NotConfigured
 
+log = logging.getLogger(__name__)
+
+
+def _drain(order_id: int) -> None:
+    try:
+        services.drain(order_id)
+    except NotConfigured as exc:
+        log.warning("order %s waits: %s", order_id, exc)
+
 
 @shared_task(name="rewards.send_order")
 def send_order(order_id: int) -> None:
     """Send this order if it is due, then whatever else is."""
-    services.drain(order_id)
+    _drain(order_id)
 
 
 @shared_task(name="rewards.poll_order")
 def poll_order(order_id: int) -> None:
     """A webhook came in: look at this order, then at whatever else is due."""
     services.look_now(order_id)
-    services.drain(order_id)
+    _drain(order_id)
 
 
 @shared_task(name="rewards.refresh_catalogue")
