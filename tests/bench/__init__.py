@@ -81,8 +81,8 @@ class Run:
     ) -> list[Median]:
         """Units per second of each contestant, after one round that warms up. Many short rounds beat a few long ones.
 
-        A contestant that has something to prepare in each round returns the seconds that count; else the call is timed.
-        After `seconds` no round begins, once there were REPEATS.
+        A contestant that has something to prepare in each round returns the seconds that count, a float; else the call is
+        timed. After `seconds` no round begins, once there were REPEATS.
         """
         rates: dict[str, list[float]] = {name: [] for name in contestants}
         least, end = (1, 0) if self.small else (REPEATS, time.monotonic() + seconds)
@@ -100,7 +100,7 @@ class Run:
         for name, work in contestants.items():
             started = time.perf_counter()
             own = work()
-            found[name] = units / (own or time.perf_counter() - started)
+            found[name] = units / (own if isinstance(own, float) else time.perf_counter() - started)
         return found
 
     def memory_row(self, what: str, *processes) -> None:

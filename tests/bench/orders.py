@@ -19,8 +19,7 @@ class Shop:
 
         from rewards import services
 
-        books = str(run.processes.folder / "sandbox.sqlite3")
-        self.sandbox = run.processes.server("sandbox", "--db", books, "--latency", str(LATENCY_MS))
+        self.sandbox = run.processes.server("sandbox", "--latency", str(LATENCY_MS))  # its books in memory
         settings.E2R_BASE_URL = self.sandbox.url
         services.refresh_catalogue(force=True)
         self.made = 0
