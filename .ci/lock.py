@@ -42,6 +42,8 @@ def rewrite(path: Path, lines: list[str], known: set[str]) -> None:
 
 
 def main() -> None:
+    if not UV.exists():
+        raise SystemExit("make lock needs uv, which could not be installed from PyPI.")
     runtime, dev = ROOT / "requirements.txt", ROOT / "requirements-dev.txt"
     old = [path.read_text() for path in (runtime, dev)]
     pins = "\n".join(line for text in old for line in text.splitlines() if "==" in line)

@@ -205,8 +205,13 @@ CELERY_RESULT_BACKEND = None
 CELERY_VISIBILITY_TIMEOUT = VISIBILITY_TIMEOUT
 CELERY_RESULT_BACKEND_TRANSPORT_OPTIONS = {"visibility_timeout": VISIBILITY_TIMEOUT}
 CELERY_BEAT_SCHEDULE_FILENAME = str(DATA_DIR / "beat-schedule")
+CRM_FOLLOW_UP_TASK = "earnings.evaluate"
+"""Who is told when facts changed: an app knows nothing of the apps below it."""
+CRM_RAW_DAYS = env.int("CRM_RAW_DAYS", default=90)
+"""The raw content of deliveries is personal data: it is erased after so many days."""
 CELERY_BEAT_SCHEDULE = {
     "sweep": {"task": "operations.sweep", "schedule": timedelta(seconds=15)},
+    "erase-raw-deliveries": {"task": "crm.erase_old", "schedule": timedelta(hours=24)},
     "refresh-catalogue": {"task": "rewards.refresh_catalogue", "schedule": timedelta(hours=6)},
 }
 
@@ -225,12 +230,15 @@ AUTH_PASSWORD_VALIDATORS = [
 LOGIN_URL = "account_login"
 LOGIN_REDIRECT_URL = "/"
 LOGOUT_REDIRECT_URL = "account_login"
+DEMO_SIGN_INS = env.json("DEMO_SIGN_INS", default=[]) if _base.hostname in {"localhost", "127.0.0.1"} else []
+"""[role, e-mail, password] of people the sign-in page offers; only `make demo` sets it, and only this machine heeds it."""
 ACCOUNT_ADAPTER = "incentives.accounts.adapter.InvitedOnlyAdapter"
 ACCOUNT_USER_MODEL_USERNAME_FIELD = None
 ACCOUNT_LOGIN_METHODS = {"email"}
 ACCOUNT_SIGNUP_FIELDS = ["email*", "password1*", "password2*"]
 ACCOUNT_EMAIL_VERIFICATION = "none"  # people are invited to the address they sign in with
 ACCOUNT_PREVENT_ENUMERATION = True
+ACCOUNT_EMAIL_UNKNOWN_ACCOUNTS = False  # nobody is mailed because somebody typed their address
 ACCOUNT_SESSION_REMEMBER = True
 SESSION_COOKIE_AGE = 14 * 24 * 3600
 
@@ -292,6 +300,8 @@ DEFAULT_FROM_EMAIL = env.str("DEFAULT_FROM_EMAIL", default=f"Laurel <rewards@{_b
 
 # --- the provider (docs/provider.md) ------------------------------------------------------------------------------------
 E2R_BASE_URL = env.str("E2R_BASE_URL", default="").rstrip("/")
+if E2R_BASE_URL.startswith("http://"):  # only ever the sandbox on this machine, which draws its cards itself
+    CONTENT_SECURITY_POLICY["DIRECTIVES"]["img-src"].append(E2R_BASE_URL)
 E2R_EMAIL = env.str("E2R_EMAIL", default="")
 E2R_ACCESS_TOKEN = env.str("E2R_ACCESS_TOKEN", default="")
 E2R_CURRENCY = env.str("E2R_CURRENCY", default="USD")
@@ -323,5 +333,6 @@ LOGGING = {
         "django.server": {"handlers": ["console"], "level": "WARNING", "propagate": False},
         "httpx": {"level": "WARNING"},
         "httpcore": {"level": "WARNING"},
+        "kombu.connection": {"level": "ERROR"},  # it warns that the file-system broker has no host name
     },
 }

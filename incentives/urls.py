@@ -5,6 +5,16 @@ from django.urls import include, path
 
 urlpatterns = [
     path("", include("incentives.operations.urls")),
+    path("", include("incentives.portal.urls")),  # before core: the first page by role
+    path("", include("incentives.core.urls")),
+    path("", include("incentives.accounts.urls")),  # before allauth: it replaces one of its pages
+    path("", include("rewards.urls")),
+    path("", include("incentives.programs.urls")),
+    path("", include("incentives.participants.urls")),
+    path("", include("incentives.ledger.urls")),
+    path("", include("incentives.crm.urls")),
+    path("", include("incentives.earnings.urls")),
+    path("", include("incentives.payouts.urls")),
     path("accounts/", include("allauth.account.urls")),
     path("admin/", admin.site.urls),
 ]

@@ -15,6 +15,8 @@ from tests.support.processes import Processes, purge_broker
 
 pytest_plugins = ["tests.support.browser"]
 
+allow_flush_of_append_only_tables()
+
 PASS = os.environ.get("LAUREL_TEST_PASS", "")
 """`sqlite`, `postgresql` or `quick` under `make test`; empty when somebody runs pytest directly."""
 
@@ -76,11 +78,14 @@ def pytest_runtest_makereport(item, call):
     return report
 
 
-@pytest.fixture(scope="session")
-def django_db_setup(django_db_setup, django_db_blocker):
-    """pytest-django's, and between transactional tests even append-only tables may be emptied."""
-    with django_db_blocker.unblock():
-        allow_flush_of_append_only_tables()
+@pytest.fixture(autouse=True)
+def nothing_left_over():
+    """Rate limits, and the language of the last request, do not reach the next test."""
+    from django.core.cache import cache
+    from django.utils import translation
+
+    cache.clear()
+    translation.activate("en")
 
 
 @pytest.fixture

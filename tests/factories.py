@@ -1,11 +1,20 @@
 """Makes rows for tests: `make_user("finance")`, `make_budget(funded="100.00")`, ... Every value may be overridden."""
 
+import hashlib
 import itertools
 from decimal import Decimal
 
+from django.utils import timezone
+
 from incentives.accounts.models import Role, User, UserRole
+from incentives.crm import intake
+from incentives.crm.ingest import process_deliveries
+from incentives.crm.models import Connection
+from incentives.earnings.evaluate import evaluate as run_evaluation
 from incentives.ledger import services as ledger
 from incentives.participants.models import Participant, Partner, Team
+from incentives.programs import services as programs
+from rewards.models import Product
 from rewards.money import Money
 
 _n = itertools.count(1)
@@ -53,3 +62,77 @@ def make_budget(*, funded: str = "0", finance: User | None = None, currency: str
         money = Money.exact(Decimal(funded), currency)
         ledger.fund(budget=budget, amount=money, reference=f"DOC-{next(_n)}", actor=finance)
     return budget
+
+
+def make_connection(name: str | None = None, **fields) -> Connection:
+    """A source of facts. Its URL token is `token-<name>`."""
+    name = name or f"crm-{next(_n)}"
+    fields.setdefault("currency", "USD")
+    return Connection.objects.create(
+        name=name, token_hash=hashlib.sha256(f"token-{name}".encode()).hexdigest(), **fields
+    )
+
+
+def deal(object_id: str, rep: Participant | str, amount: str | None, *, version: int = 1, **fields) -> dict:
+    """A generic event about a deal, won unless `kind` says otherwise; each version is an event of its own."""
+    fields.setdefault("kind", "deal.won")
+    fields.setdefault("occurred_at", "2026-08-03T10:00:00Z")
+    fields.setdefault("currency", "USD")
+    if amount is not None:
+        fields["amount"] = amount
+    return {
+        "external_id": f"{object_id}-{version}",
+        "participant": {"external_user_id": getattr(rep, "external_user_id", rep)},
+        "object": {"type": "deal", "id": object_id, "version": f"2026-01-01T00:00:{version:02d}Z"},
+        **fields,
+    }
+
+
+def send(connection: Connection, *facts: dict, evaluate: bool = True) -> None:
+    """Receive facts as the endpoint does, derive their activities and (unless told not to) the earnings."""
+    intake.receive_many(connection, [intake.prepare(fact) for fact in facts])
+    while process_deliveries():
+        pass
+    if evaluate:
+        run_evaluation()
+
+
+def definition(**changes) -> dict:
+    """A program document: 2 % of won deals in 2026, paid by e-mailed card; `changes` replace its keys, None removes one."""
+    document = {
+        "name": f"Program {next(_n)}",
+        "template": "deal_bonus",
+        "currency": "USD",
+        "starts_on": "2026-01-01",
+        "ends_on": "2026-12-31",
+        "rewards": [{"type": "percent", "rate": "2"}],
+        "payout": {"when": "at_close"},
+        "delivery": {"type": "DigitalDelivery", "channel": "email", "products": "any"},
+    }
+    document |= changes
+    return {key: value for key, value in document.items() if value is not None}
+
+
+def make_program(*, budget=None, manager: User | None = None, launched: bool = True, funded: str = "0", **changes):
+    """A program by `definition(**changes)`, launched by its manager with a budget of its own."""
+    manager = manager or make_user("manager")
+    document = definition(**changes)
+    budget = budget or make_budget(funded=funded, currency=document["currency"])
+    program = programs.create_program(document=document, actor=manager, budget=budget)
+    return programs.launch(program=program, actor=manager) if launched else program
+
+
+def make_product(product_id: str = "DEMO", *, values=(500, 25_000), **fields) -> Product:
+    """A card of the catalogue in USD: any amount to the cent from 5.00 to 250.00 unless told otherwise."""
+    fields.setdefault("denomination_type", Product.DenominationType.VARIABLE)
+    fields.setdefault("allow_cents", True)
+    return Product.objects.create(
+        product_id=product_id,
+        name=fields.pop("name", product_id.title()),
+        kind="Digital",
+        denominations=list(values),
+        delivery_types=fields.pop("delivery_types", ["DigitalDelivery", "Links"]),
+        currency=fields.pop("currency", "USD"),
+        refreshed_at=timezone.now(),
+        **fields,
+    )

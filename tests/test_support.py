@@ -24,6 +24,14 @@ def test_append_only_tables_are_empty_and_guarded_in_every_transactional_test(ro
     assert AuditEvent.objects.count() == 1
 
 
+@pytest.mark.browser
+@pytest.mark.django_db(transaction=True)
+@pytest.mark.parametrize("round_number", [1, 2])
+def test_they_are_so_beside_a_browser_too(page, round_number):
+    assert AuditEvent.objects.count() == 0
+    _recorded()
+
+
 @pytest.mark.postgres
 @pytest.mark.django_db
 def test_postgres_tests_run_on_postgresql():

@@ -11,7 +11,7 @@ ITEMS = [  # (url name, label, icon, permission or None for everybody)
     ("programs:list", _("Programs"), "programs", "programs.view"),
     ("crm:activities", _("Activities"), "activities", "activities.view"),
     ("payouts:list", _("Payouts"), "payouts", "payouts.view"),
-    ("rewards:orders", _("Orders"), "orders", "orders.view"),
+    ("payouts:orders", _("Orders"), "orders", "orders.view"),
     ("ledger:budgets", _("Budgets"), "budgets", "budgets.view"),
     ("participants:list", _("Participants"), "participants", "participants.view"),
     ("reports:list", _("Reports"), "reports", "reports.view"),

@@ -82,12 +82,6 @@ class BadMapping(DomainError):
     code = "bad_mapping"
 
 
-class BadFile(DomainError):
-    """The file cannot be read as CSV or XLSX."""
-
-    code = "bad_file"
-
-
 class CannotRepair(DomainError):
     code = "cannot_repair"
     status = 409

@@ -228,8 +228,10 @@ def _metric(event: dict) -> dict:
         "value": number(event.get("value"), "value"),
         "period_start": day(event.get("period_start"), "period_start"),
         "period_end": day(event.get("period_end"), "period_end"),
-        "mode": text(event.get("mode"), "mode", 10) or "set",
+        "mode": text(event.get("mode"), "mode", 10),
     }
+    # Without a mode: a figure for a period replaces what that period reported, one without a period stands by itself.
+    found["mode"] = found["mode"] or ("set" if found["period_start"] else "add")
     if not found["metric"]:
         raise MalformedEvent("metric", "the name of the metric, such as units_sold")
     if found["value"] is None:

@@ -279,13 +279,13 @@ def _owner(work: Work) -> int | None:
     """The participant's primary key. A record whose owner is a queue may still name people in its splits."""
     stated, has_splits = work.event.get("participant", {}), bool(work.event.get("splits"))
     if not stated:
-        if not has_splits:
+        if not has_splits or work.kind == "metric.reported":
             raise Quarantine("participant_missing", "participant: expected an e-mail address or an id, found nothing.")
         return None
     try:
         return work.people.find(stated).pk
     except Quarantine:
-        if has_splits:
+        if has_splits and work.kind != "metric.reported":
             return None
         raise
 

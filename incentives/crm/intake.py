@@ -49,6 +49,7 @@ class Incoming:
     channel: str = Delivery.Channel.PUSH
     received_at: datetime | None = None
     import_job_id: int | None = None
+    digest: str = ""  # of the content, where the caller computed it already
 
     def row(self, connection: Connection) -> Delivery:
         thing = self.event.get("object", {})
@@ -61,7 +62,7 @@ class Incoming:
             channel=self.channel,
             raw=self.raw,
             event=self.event,
-            content_hash=content_hash(self.event),
+            content_hash=self.digest or content_hash(self.event),
             headers=self.headers,
             received_at=self.received_at or timezone.now(),
             request_id=request_id.get(),
@@ -152,12 +153,31 @@ def receive_many(connection: Connection, items: list[Incoming | Result]) -> list
             continue
         seen["key", row.delivery_key] = seen["id", row.external_id] = rows[place] = row
     if rows:
-        with transaction.atomic():
-            Delivery.objects.bulk_create(rows.values(), ignore_conflicts=True, batch_size=500)
-            stored = _known(connection, list(rows.values()))
-        _judge(rows, stored, results)
+        if _all_new(rows):
+            results = [_accepted(rows[place]) if place in rows else found for place, found in enumerate(results)]
+        else:
+            with transaction.atomic():
+                Delivery.objects.bulk_create(rows.values(), ignore_conflicts=True, batch_size=500)
+                stored = _known(connection, list(rows.values()))
+            _judge(rows, stored, results)
         nudge()
     return results
+
+
+def _all_new(rows: dict[int, Delivery]) -> bool:
+    """Insert them all, or none when the database knows one of them. In the usual case nothing has to be read back."""
+    try:
+        with transaction.atomic():
+            Delivery.objects.bulk_create(rows.values(), batch_size=500)
+    except IntegrityError:
+        for row in rows.values():  # what a rolled back statement may have left on them
+            row.pk, row._state.adding = None, True
+        return False
+    return True
+
+
+def _accepted(row: Delivery) -> Result:
+    return Result(row.external_id or row.delivery_key, ACCEPTED)
 
 
 def _repeated(row: Delivery, *, same: bool) -> Result:
@@ -172,6 +192,6 @@ def _judge(rows: dict[int, Delivery], stored: list[Delivery], results: list) -> 
     for place, row in rows.items():
         others = [o for o in (by_key.get(row.delivery_key), by_external.get(row.external_id)) if o is not None]
         if any(other.public_id == row.public_id for other in others):
-            results[place] = Result(row.external_id or row.delivery_key, ACCEPTED)
+            results[place] = _accepted(row)
         else:
             results[place] = _repeated(row, same=all(_same(row, other) for other in others))

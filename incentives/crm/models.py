@@ -132,10 +132,8 @@ class Delivery(models.Model):
             ),
         ]
         indexes = [
-            models.Index(fields=["next_attempt_at", "id"], condition=Q(status="pending"), name="delivery_waiting"),
-            models.Index(
-                fields=["status"], condition=Q(status__in=["quarantined", "failed"]), name="delivery_troubled"
-            ),
+            # not a partial index: SQLite cannot use one for a status that is a bound parameter
+            models.Index(fields=["status", "id"], name="delivery_by_status"),
             models.Index(fields=["connection", "object_type", "object_id"], name="delivery_object"),
         ]
 
@@ -174,7 +172,7 @@ class ObjectState(models.Model):
     baseline = models.BooleanField(default=False)  # won before go-live: known, never rewarded
 
     kind = models.CharField(max_length=20, blank=True)
-    external_id = models.CharField(max_length=255, blank=True)  # of the standing activity
+    external_id = models.CharField(max_length=400, blank=True)  # of the standing activity
     occurred_at = models.DateTimeField(null=True, blank=True)  # of a deal: the moment of winning (or losing...)
     close_date = models.DateField(null=True, blank=True)
     participant = models.ForeignKey(

@@ -1,11 +1,13 @@
 """Thin doors to the pipeline. A message carries nothing: the work is found in the database."""
 
 import time
+from datetime import timedelta
 
 from celery import current_app, shared_task
 from django.conf import settings
+from django.utils import timezone
 
-from incentives.crm import ingest
+from incentives.crm import imports, ingest, services
 
 BUDGET_SECONDS = 40  # below the soft time limit; what is left waits for the next nudge, sent at the end
 
@@ -23,6 +25,22 @@ def process_deliveries_task() -> int:
     return done
 
 
+@shared_task(name="crm.run_imports")
+def run_imports_task() -> int:
+    """Go on with uploaded files until none waits or the time is up, then see to what they brought."""
+    touched = imports.carry_on(BUDGET_SECONDS)
+    if touched:
+        process_deliveries_task.delay()
+        run_imports_task.delay()
+    return touched
+
+
+@shared_task(name="crm.erase_old")
+def erase_old_task() -> int:
+    """Blank the content of deliveries older than CRM_RAW_DAYS (default 90): they hold personal data. Returns how many."""
+    return services.erase_raw(timezone.now() - timedelta(days=getattr(settings, "CRM_RAW_DAYS", 90)))
+
+
 def _follow_up() -> None:
     """Tell whoever reads object states, by the name in the settings: this app knows nothing of the apps below it."""
     name = getattr(settings, "CRM_FOLLOW_UP_TASK", "")
@@ -38,4 +56,5 @@ def sweep_once(limit: int = 200) -> int:
     found = ingest.process_deliveries(limit)
     if found:
         _follow_up()
+    imports.carry_on(budget_seconds=5)
     return found

@@ -6,6 +6,7 @@ leaves the rows due. Rows are claimed with SKIP LOCKED where the database has it
 """
 
 import logging
+import time
 from collections import defaultdict
 from dataclasses import dataclass
 from datetime import timedelta
@@ -16,7 +17,7 @@ from django.db.models import Count, F, Q, Sum
 from django.utils import timezone
 
 from incentives.crm.models import ObjectState
-from incentives.earnings.facts import counts, definition_of, fact_of, people_of, roster_of, targets_of
+from incentives.earnings.facts import counts, definition_of, fact_of, people_in, people_of, targets_of
 from incentives.earnings.models import Credit, Earning, Participation, Scorecard
 from incentives.ledger import accounts
 from incentives.ledger.models import Account
@@ -35,27 +36,43 @@ MARGIN = timedelta(days=2)
 """Wider than any difference of time zones: a cheap look at dates before the rules decide exactly."""
 
 
-def evaluate(*, limit: int = 100_000) -> dict[str, int]:
-    """Credit and score until nothing is due (or `limit` rows were handled). Returns counts. A repeat does nothing."""
+def evaluate(*, limit: int = 10**9, seconds: float | None = None) -> dict[str, int]:
+    """Credit and score until nothing is due, `limit` rows were handled or the time is up. Returns counts.
+
+    A repeat does nothing. Payouts are told at the end.
+    """
+    until = None if seconds is None else time.monotonic() + seconds
     done = {"credited": 0, "scored": 0, "earnings": 0}
     notice_published_versions()
     notice_targets()
-    while done["credited"] < limit and (n := credit_batch()):
-        done["credited"] += n
-    while done["scored"] < limit:
+    notice_people()
+    n = OBJECTS_AT_ONCE
+    while done["credited"] < limit and n >= OBJECTS_AT_ONCE and _in_time(until):  # a batch not full was the last
+        done["credited"] += (n := credit_batch())
+    n = CARDS_AT_ONCE
+    while done["scored"] < limit and n >= CARDS_AT_ONCE and _in_time(until):
         n, posted = score_batch()
         done["scored"] += n
         done["earnings"] += posted
-        if not n:
-            break
     if done["scored"]:
         nudge_payouts()
     return done
 
 
+def _in_time(until: float | None) -> bool:
+    return until is None or time.monotonic() < until
+
+
+def something_is_due() -> bool:
+    return (
+        ObjectState.objects.filter(changed_seq__gt=F("credited_seq")).exists()
+        or Participation.objects.filter(dirty_seq__gt=F("scored_seq")).exists()
+    )
+
+
 def sweep_once(limit: int = 2000) -> dict[str, int]:
     """What the sweep calls: finds whatever a lost message left behind."""
-    return evaluate(limit=limit)
+    return evaluate(limit=limit, seconds=20)
 
 
 def nudge_payouts() -> None:
@@ -96,13 +113,35 @@ def _near_window(program: Program) -> Q:
 
 def notice_targets() -> int:
     """Changed targets make their scorecards due. Returns how many targets; a repeat notices nothing."""
+    due = Target.objects.filter(to_score=True, program__status__in=Program.SCORED)
+    if not due.exists():  # the usual case: no transaction, and SQLite's one write lock stays free
+        return 0
     with transaction.atomic():
-        due = Target.objects.filter(to_score=True, program__status__in=Program.SCORED)
         targets = list(due.select_for_update(of=("self",), skip_locked=True)[:5000])
         found = _participations((t.program_id, t.participant_id) for t in targets)
         mark_dirty(found.values())
         Target.objects.filter(pk__in=[t.pk for t in targets]).update(to_score=False)
     return len(targets)
+
+
+def notice_people() -> int:
+    """People whose team, partner, manager, type, region or dates changed: their facts, those of the people below them
+    (overlays) and every shared fact are credited anew. Returns how many people; a repeat notices nothing."""
+    due = Participant.objects.filter(to_credit=True)
+    if not due.exists():
+        return 0
+    with transaction.atomic():
+        locked = due.select_for_update(of=("self",), skip_locked=True)
+        people = list(locked.values_list("pk", flat=True)[:1000])
+        if people:
+            below = Q(participant__in=people) | Q(participant__manager__in=people)
+            below |= Q(participant__manager__manager__in=people) | Q(participant__team__manager__in=people)
+            touched = below | Q(credits__participation__participant__in=people) | ~Q(splits=[])
+            ids = ObjectState.objects.filter(touched).values("pk")
+            ObjectState.objects.filter(pk__in=ids).update(changed_seq=F("changed_seq") + 1)
+            mark_dirty(Participation.objects.filter(participant__in=people).values_list("pk", flat=True))
+            Participant.objects.filter(pk__in=people).update(to_credit=False)
+    return len(people)
 
 
 # --- step 1: credits ---------------------------------------------------------------------------------------------------
@@ -115,6 +154,11 @@ class Running:
     program: Program
     version: ProgramVersion
     definition: object
+
+    @property
+    def named(self) -> list[str]:
+        """Participant keys the definition itself names."""
+        return [overlay.participant for overlay in self.definition.credit.overlays if overlay.participant]
 
     def may_count(self, state: ObjectState) -> bool:
         """Whether the rules have to look at this fact at all."""
@@ -145,26 +189,33 @@ def credit_batch(size: int = OBJECTS_AT_ONCE) -> int:
             return 0
         wanted = _wanted_credits(states)
         _write_credits(states, wanted)
-        for state in states:
-            state.credited_seq = state.changed_seq
-        ObjectState.objects.bulk_update(states, ["credited_seq"], batch_size=500)
+        _mark_credited(states)
     return len(states)
+
+
+def _mark_credited(states: list[ObjectState]) -> None:
+    """Set `credited_seq` to the change that was read. Few values occur: one UPDATE each costs far less than a CASE."""
+    by_seq: dict[int, list[int]] = defaultdict(list)
+    for state in states:
+        by_seq[state.changed_seq].append(state.pk)
+    for seq, pks in by_seq.items():
+        ObjectState.objects.filter(pk__in=pks).update(credited_seq=seq)
 
 
 def _wanted_credits(states: list[ObjectState]) -> dict[tuple[int, int], tuple[Running, list[CreditValue]]]:
     """(program id, participant id) -> the running program and the credits these facts give there now."""
-    roster, ids, keys = people_of(states)
-    wanted: dict[tuple[int, int], tuple[Running, list[CreditValue]]] = {}
     programs = running_programs()
+    people = people_of(states, {key for running in programs for key in running.named})
+    wanted: dict[tuple[int, int], tuple[Running, list[CreditValue]]] = {}
     for state in states:
         if not counts(state):
             continue
-        fact = fact_of(state, keys)
+        fact = fact_of(state, people)
         for running in programs:
             if not running.may_count(state):
                 continue
-            for credit in credits_for(running.definition, fact, roster).credits:
-                slot = wanted.setdefault((running.program.pk, ids[credit.participant]), (running, []))
+            for credit in credits_for(running.definition, fact, people.roster, words=False).credits:
+                slot = wanted.setdefault((running.program.pk, people.ids[credit.participant]), (running, []))
                 slot[1].append(credit)
     return wanted
 
@@ -185,11 +236,12 @@ def _write_credits(states, wanted) -> None:
     mark_dirty({key[0] for key in changed | gone})
 
 
-FIELDS = ("version_id", "share_percent", "counted_at", "period_start", "measure", "whole")
+VALUES = ("share_percent", "share_from", "counted_at", "period_start", "measure", "whole")
+"""What a stored credit carries of the rules' Credit, in its order after fact, participant and role."""
 
 
 def _differs(a: Credit, b: Credit) -> bool:
-    return any(getattr(a, name) != getattr(b, name) for name in FIELDS)
+    return a.version_id != b.version_id or any(getattr(a, name) != getattr(b, name) for name in VALUES)
 
 
 def _credit_row(participation_id: int, version: ProgramVersion, value: CreditValue) -> Credit:
@@ -198,11 +250,7 @@ def _credit_row(participation_id: int, version: ProgramVersion, value: CreditVal
         version=version,
         object_id=int(value.fact_id),
         role=value.role,
-        share_percent=value.share_percent,
-        counted_at=value.counted_at,
-        period_start=value.period_start,
-        measure=value.measure,
-        whole=value.whole,
+        **{name: getattr(value, name) for name in VALUES},
     )
 
 
@@ -268,21 +316,21 @@ class Computed:
 
 def compute(participations: list[Participation]) -> list[Computed]:
     """Score from the stored credits; writes nothing."""
-    people = Participant.objects.filter(pk__in={p.participant_id for p in participations})
-    roster, _, keys = roster_of(people.select_related("team", "partner"))
-    credits = _credits_by_participation(participations, keys)
+    rows = Participant.objects.filter(pk__in={p.participant_id for p in participations})
+    people = people_in(rows.select_related("team", "partner"))
+    credits = _credits_by_participation(participations, people.keys)
     versions = {running.program.pk: running for running in running_programs()}
     targets = {
-        program_id: targets_of(program_id, keys)
+        program_id: targets_of(program_id, people.keys)
         for program_id in {p.program_id for p in participations} & set(versions)
     }
     result = []
     for participation in participations:
         running = versions.get(participation.program_id)
-        if running is None:  # not scored: a draft, or archived; nothing is earned there
+        if running is None:  # not scored: a draft earns nothing
             result.append(Computed(participation, None, ()))
             continue
-        person = roster[keys[participation.participant_id]]
+        person = people.roster[people.keys[participation.participant_id]]
         mine = targets[participation.program_id][participation.participant_id]
         cards = score(running.definition, person, mine, credits[participation.pk])
         result.append(Computed(participation, running.version, tuple(cards)))
@@ -293,13 +341,10 @@ def _credits_by_participation(participations, keys) -> dict[int, list[CreditValu
     credits: dict[int, list[CreditValue]] = defaultdict(list)
     key_of = {p.pk: keys[p.participant_id] for p in participations}
     rows = Credit.objects.filter(participation__in=participations).values_list(
-        "participation_id", "object_id", "role", "share_percent", "counted_at", "period_start", "measure", "whole"
+        "participation_id", "object_id", "role", *VALUES
     )
-    for pk, object_id, *rest in rows.iterator(chunk_size=5000):
-        role, share, counted_at, period_start, measure, whole = rest
-        credits[pk].append(
-            CreditValue(str(object_id), key_of[pk], role, share, counted_at, period_start, measure, whole)
-        )
+    for pk, object_id, role, *values in rows.iterator(chunk_size=5000):
+        credits[pk].append(CreditValue(str(object_id), key_of[pk], role, *values))
     return credits
 
 
@@ -377,9 +422,10 @@ def _post_to_ledger(earnings: list[Earning]) -> None:
         return
     owners = {(str(e.participation.public_id), e.currency) for e in earnings}
     own = accounts.participant_accounts(sorted(owners))
+    accruals = {currency: _accrual(currency) for currency in {currency for _, currency in owners}}
     moves = []
     for earning in earnings:
-        outside = _accrual(earning.currency)
+        outside = accruals[earning.currency]
         inside = own[str(earning.participation.public_id)][accounts.EARNED]
         source, destination = (outside, inside) if earning.amount_minor > 0 else (inside, outside)
         moves.append(

@@ -1,9 +1,11 @@
 """From rows to what the rules read."""
 
 from collections.abc import Iterable
+from dataclasses import dataclass
 from datetime import date
 from decimal import Decimal
 from functools import lru_cache
+from uuid import UUID
 
 from django.db.models import Q
 
@@ -30,19 +32,29 @@ def counts(state: ObjectState) -> bool:
     return bool(state.kind and state.occurred_at) and not state.baseline and state.state != ObjectState.State.PENDING
 
 
-def fact_of(state: ObjectState, keys: dict[int, str]) -> Fact:
-    """The object as it stands now. `keys`: participant id -> participant key."""
+@dataclass(frozen=True, slots=True)
+class People:
+    """Everybody some facts can credit. Rules know people by `Participant.key`: what a definition's author writes."""
+
+    roster: dict[str, Person]
+    ids: dict[str, int]  # key -> participant id
+    keys: dict[int, str]  # participant id -> key
+    by_public_id: dict[str, str]  # public id, as stored splits name people -> key
+
+
+def fact_of(state: ObjectState, people: People) -> Fact:
+    """The object as it stands now."""
     return Fact(
         id=str(state.pk),
         kind=state.kind,
         occurred_at=state.occurred_at,
-        participant=keys.get(state.participant_id),
+        participant=people.keys.get(state.participant_id),
         close_date=state.close_date,
         amount=state.amount,
         currency=state.currency or None,
         quantity=state.quantity,
         lines=tuple(state.lines),
-        splits=tuple(_split(row) for row in state.splits),
+        splits=tuple(_split(row, people) for row in state.splits),
         account=state.account,
         partner=state.partner,
         region=state.region or None,
@@ -56,44 +68,59 @@ def fact_of(state: ObjectState, keys: dict[int, str]) -> Fact:
     )
 
 
-def _split(row: dict) -> Split:
+def _split(row: dict, people: People) -> Split:
     def number(name):
         return None if row.get(name) in (None, "") else Decimal(str(row[name]))
 
     return Split(
-        participant=row.get("participant"),
+        participant=people.by_public_id.get(row.get("participant")),
         percentage=number("percentage"),
         amount=number("amount"),
         type=row.get("type") or "revenue",
+        name=row.get("name") or "",
     )
 
 
-def people_of(states: Iterable[ObjectState]) -> tuple[dict[str, Person], dict[str, int], dict[int, str]]:
-    """(roster, key -> participant id, participant id -> key) of everybody these facts can credit: owners, split
-    partners and the managers above them. The key is the participant's public id."""
-    states = list(states)
+def people_of(states: Iterable[ObjectState], named: Iterable[str] = ()) -> People:
+    """Owners, split partners and the managers above them; `named`: keys that definitions name for an overlay."""
+    states, named = list(states), set(named)
     ids = {s.participant_id for s in states if s.participant_id}
     public = {row["participant"] for s in states for row in s.splits if row.get("participant")}
-    rows = list(_rows(Q(pk__in=ids) | Q(public_id__in=public)))
+    where = Q(pk__in=ids) | Q(public_id__in=public)
+    if named:
+        where |= Q(external_user_id__in=named) | Q(public_id__in={name for name in named if _is_uuid(name)})
+    rows = list(_rows(where))
     known = {row.pk for row in rows}
     while missing := {row.manager_id for row in rows if row.manager_id} - known:
         rows += (more := list(_rows(Q(pk__in=missing))))
         known |= {row.pk for row in more} | missing
-    return roster_of(rows)
+    return people_in(rows)
 
 
-def roster_of(rows: Iterable[Participant]) -> tuple[dict[str, Person], dict[str, int], dict[int, str]]:
-    """As people_of, for participants already loaded (with team and partner)."""
+def _is_uuid(text: str) -> bool:
+    try:
+        UUID(text)
+    except ValueError:
+        return False
+    return True
+
+
+def people_in(rows: Iterable[Participant]) -> People:
+    """As people_of, for participants already loaded with team and partner."""
     rows = list(rows)
-    keys = {row.pk: str(row.public_id) for row in rows}
-    roster = {keys[row.pk]: person_of(row, keys) for row in rows}
-    return roster, {key: pk for pk, key in keys.items()}, keys
+    keys = {row.pk: row.key for row in rows}
+    return People(
+        roster={row.key: person_of(row, keys) for row in rows},
+        ids={key: pk for pk, key in keys.items()},
+        keys=keys,
+        by_public_id={str(row.public_id): row.key for row in rows},
+    )
 
 
 def person_of(row: Participant, keys: dict[int, str]) -> Person:
     team, partner = row.team, row.partner
     return Person(
-        key=keys.get(row.pk, str(row.public_id)),
+        key=row.key,
         type=row.type,
         team=team.code if team else None,
         manager=keys.get(row.manager_id),

@@ -66,6 +66,7 @@ class Credit(models.Model):
     object = models.ForeignKey(ObjectState, on_delete=models.PROTECT, related_name="credits")
     role = models.CharField(max_length=8, choices=Role.choices)
     share_percent = ScaledDecimalField()
+    share_from = ScaledDecimalField(default=0, help_text="Sum of the shares before this one: divides fixed amounts.")
     counted_at = models.DateTimeField()
     period_start = models.DateField()
     measure = ScaledDecimalField(help_text="This participant's part of the program's measure.")

@@ -9,7 +9,7 @@ from django.db.models import F, Sum
 
 from incentives.crm.models import ObjectState
 from incentives.earnings.evaluate import evaluate, running_programs
-from incentives.earnings.facts import counts, fact_of, roster_of, targets_of
+from incentives.earnings.facts import counts, fact_of, people_in, targets_of
 from incentives.earnings.models import Earning, Participation
 from incentives.participants.models import Participant
 from incentives.programs.models import Program
@@ -37,15 +37,15 @@ class Difference:
 def check() -> Iterator[Difference]:
     """Every line that differs, computed from facts, roster, targets and versions alone; reads no stored credit and
     writes nothing. Facts still waiting to be credited count as they stand, so run it when nothing is due."""
-    people = Participant.objects.select_related("team", "partner")
-    roster, ids, keys = roster_of(people)
+    people = people_in(Participant.objects.select_related("team", "partner"))
+    roster, ids, keys = people.roster, people.ids, people.keys
     scored = set()
     for running in running_programs():
         scored.add(running.program.pk)
         credits = defaultdict(list)
         for state in ObjectState.objects.order_by("pk").iterator(chunk_size=2000):
             if counts(state) and running.may_count(state):
-                for credit in credits_for(running.definition, fact_of(state, keys), roster).credits:
+                for credit in credits_for(running.definition, fact_of(state, people), roster, words=False).credits:
                     credits[credit.participant].append(credit)
         targets = targets_of(running.program.pk, keys)
         computed = {}

@@ -4,6 +4,7 @@ import uuid
 
 from django.conf import settings
 from django.db import models
+from django.urls import reverse
 from django.utils.translation import gettext_lazy as _
 
 from incentives.core.fields import CurrencyField
@@ -28,6 +29,9 @@ class Budget(models.Model):
 
     def __str__(self):
         return self.name
+
+    def get_absolute_url(self) -> str:
+        return reverse("ledger:budget", args=[self.public_id])
 
 
 class Account(models.Model):

@@ -14,6 +14,7 @@ from rewards.money import MINOR_DIGITS, Money
 
 MOST = Decimal("1000000000")
 """A single movement above this many major units is a typing mistake."""
+REFERENCE_LENGTH = 70
 
 
 def create_budget(*, name: str, currency: str, actor, note: str = "") -> Budget:
@@ -41,9 +42,11 @@ def fund(*, budget: Budget, amount: Money, reference: str, actor, memo: str = ""
     """
     _require(actor)
     _check(budget, amount, reference)
+    key = f"alloc:{budget.public_id}:{reference.strip()}"
     with transaction.atomic():
+        repeat = Posting.objects.filter(key=key).exists()
         posting = post(
-            f"alloc:{budget.public_id}:{reference.strip()}"[:120],
+            key,
             amount,
             accounts.world("funding", budget.currency, book=Account.Book.BUDGET),
             accounts.budget_accounts(budget)[accounts.AVAILABLE],
@@ -52,7 +55,8 @@ def fund(*, budget: Budget, amount: Money, reference: str, actor, memo: str = ""
             actor=actor,
             memo=memo or reference,
         )
-        audit.record("budget.funded", budget, actor=actor, after={"amount": str(amount), "reference": reference})
+        if not repeat:
+            audit.record("budget.funded", budget, actor=actor, after={"amount": str(amount), "reference": reference})
     return posting
 
 
@@ -60,9 +64,11 @@ def withdraw(*, budget: Budget, amount: Money, reference: str, actor, memo: str 
     """Return `amount` from what is available. Raises as `fund`, and InsufficientFunds."""
     _require(actor)
     _check(budget, amount, reference)
+    key = f"unalloc:{budget.public_id}:{reference.strip()}"
     with transaction.atomic():
+        repeat = Posting.objects.filter(key=key).exists()
         posting = post(
-            f"unalloc:{budget.public_id}:{reference.strip()}"[:120],
+            key,
             amount,
             accounts.budget_accounts(budget)[accounts.AVAILABLE],
             accounts.world("funding", budget.currency, book=Account.Book.BUDGET),
@@ -71,7 +77,8 @@ def withdraw(*, budget: Budget, amount: Money, reference: str, actor, memo: str 
             actor=actor,
             memo=memo or reference,
         )
-        audit.record("budget.withdrawn", budget, actor=actor, after={"amount": str(amount), "reference": reference})
+        if not repeat:
+            audit.record("budget.withdrawn", budget, actor=actor, after={"amount": str(amount), "reference": reference})
     return posting
 
 
@@ -89,3 +96,5 @@ def _check(budget: Budget, amount: Money, reference: str) -> None:
         raise BudgetInvalid(f"{amount} is more than one movement may carry ({MOST:,}). Check the number.")
     if not reference.strip():
         raise BudgetInvalid("Give the reference of the document that releases this money; it makes a repeat harmless.")
+    if len(reference.strip()) > REFERENCE_LENGTH:  # the key must hold all of it, or two documents would be one
+        raise BudgetInvalid(f"The reference has more than {REFERENCE_LENGTH} characters; give a shorter one.")

@@ -9,11 +9,11 @@ from django.conf import settings
 from django.core.checks import Error
 from django.db import connection
 
+from rewards import conf
+
 OLDEST = {"celery": (5, 7), "kombu": (5, 7)}
 """Older kombu stops consuming after a Redis reconnect."""
 NOT_LIVE = {"sandbox", "staging", "test", "localhost"}
-CALL_DEADLINE, LEASE = 45, 180
-"""Seconds: the whole of one provider call, and how long a worker owns an order; settings may name others."""
 
 
 def _numbers(text: str) -> tuple[int, ...]:
@@ -35,10 +35,10 @@ def queue_versions(app_configs, **kwargs) -> list[Error]:
 def time_limits(app_configs, **kwargs) -> list[Error]:
     """call deadline < soft limit < hard limit < lease < visibility time-out: else a call outlives its owner."""
     chain = [
-        ("the provider call's deadline", getattr(settings, "E2R_CALL_DEADLINE_SECONDS", CALL_DEADLINE)),
+        ("the provider call's deadline", conf.CALL_DEADLINE_SECONDS),
         ("CELERY_TASK_SOFT_TIME_LIMIT", settings.CELERY_TASK_SOFT_TIME_LIMIT),
         ("CELERY_TASK_TIME_LIMIT", settings.CELERY_TASK_TIME_LIMIT),
-        ("the order's lease", getattr(settings, "E2R_LEASE_SECONDS", LEASE)),
+        ("the order's lease", conf.LEASE_SECONDS),
         ("VISIBILITY_TIMEOUT", settings.VISIBILITY_TIMEOUT),
     ]
     return [

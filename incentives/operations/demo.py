@@ -1,6 +1,6 @@
 """`make demo`: everything of Laurel on one machine, in one terminal, with no service installed.
 
-    python -m incentives.operations.demo [--reset] [--port 8000]
+    python -m incentives.operations.demo [--reset] [--quiet] [--port 8000]
 
 It makes its own environment (SQLite, the file-system broker and the provider's sandbox, all in var/demo) before the
 settings are read, so that no DATABASE_URL or .env of yours can reach it. A second start keeps the data.
@@ -8,6 +8,7 @@ settings are read, so that no DATABASE_URL or .env of yours can reach it. A seco
 
 import argparse
 import fcntl
+import json
 import os
 import secrets
 import shutil
@@ -19,6 +20,8 @@ import time
 import urllib.error
 import urllib.request
 from pathlib import Path
+
+from incentives.operations.demo_company import people
 
 ROOT = Path(__file__).resolve().parent.parent.parent
 FOLDER = Path(os.environ.get("LAUREL_DEMO_DIR") or ROOT / "var" / "demo")
@@ -59,7 +62,7 @@ def environment(port: int, sandbox_port: int) -> dict[str, str]:
     return {
         "DJANGO_SETTINGS_MODULE": "incentives.settings",
         "PYTHONUNBUFFERED": "1",
-        "PYTHONWARNINGS": "ignore::RuntimeWarning",  # Celery's, about running as root in a container
+        "PYTHONWARNINGS": "ignore::UserWarning",  # Celery's, about running as root in a container
         "DEBUG": "0",
         "DATA_DIR": str(FOLDER),
         "STATIC_ROOT": str(FOLDER / "static"),
@@ -80,6 +83,7 @@ def environment(port: int, sandbox_port: int) -> dict[str, str]:
         "E2R_PO_PREFIX": "DEMO",
         "E2R_WEBHOOKS": "1",
         "LOG_LEVEL": "WARNING",
+        "DEMO_SIGN_INS": json.dumps(people.sign_ins()),
     }
 
 
@@ -105,6 +109,12 @@ def remove_data() -> None:
             shutil.rmtree(path) if path.is_dir() else path.unlink()
 
 
+def remove_unfinished() -> None:
+    """The databases of a first start that was interrupted: half a company can neither be kept nor completed."""
+    for path in (*FOLDER.glob("laurel.sqlite3*"), *FOLDER.glob("sandbox.sqlite3*")):
+        path.unlink()
+
+
 def prepare() -> None:
     """Database, static files, and on the first start the example company."""
     import django
@@ -116,32 +126,28 @@ def prepare() -> None:
     call_command("migrate", verbosity=0, interactive=False)
     say("Collecting static files ...")
     call_command("collectstatic", verbosity=0, interactive=False)
-    seeded = FOLDER / "seeded"
-    if seeded.exists():
+    if seeded().exists():
         say("Keeping the company of the last demo (make demo-reset starts over).")
-    elif has_command("seed_demo"):
-        say("Building an example company: teams, partners, programs, a quarter of deals, budgets and payouts ...")
-        call_command("seed_demo")
-        seeded.touch()
+    else:
+        say("Building an example company: teams, partners, programs, half a year of deals, budgets and payouts ...")
+        call_command("seed_demo", sandbox_db=str(sandbox_books()), activity_file=str(activity_key()))
+        seeded().touch()
 
 
-def has_command(name: str) -> bool:
-    from django.core.management import get_commands
-
-    return name in get_commands()
-
-
-def sign_ins() -> list[tuple[str, str, str]]:
-    """(role, e-mail, password), one per role: what `seed_demo`'s command gives as `sign_ins()`."""
-    from django.core.management import get_commands, load_command_class
-
-    if not has_command("seed_demo"):
-        return []
-    command = load_command_class(get_commands()["seed_demo"], "seed_demo")
-    return list(command.sign_ins())
+def seeded() -> Path:
+    """Exists once the company is complete; a start that was interrupted before begins anew."""
+    return FOLDER / "seeded"
 
 
-def commands(port: int, sandbox_port: int) -> dict[str, str]:
+def sandbox_books() -> Path:
+    return FOLDER / "sandbox.sqlite3"
+
+
+def activity_key() -> Path:
+    return FOLDER / "activity.json"
+
+
+def commands(port: int, sandbox_port: int, quiet: bool) -> dict[str, str]:
     """Process name to shell command. `exec`, so that a signal reaches the program and not a shell around it."""
     python = f"exec {sys.executable}"
     found = {
@@ -149,9 +155,13 @@ def commands(port: int, sandbox_port: int) -> dict[str, str]:
         "worker": f"{python} -m celery -q -A incentives worker -c 2 -Q default,payouts,notify -l ERROR --without-mingle",
         "beat": f"{python} -m celery -q -A incentives beat -l ERROR",
         "sweep": f"{python} manage.py sweep --loop",
+        "sandbox": (
+            f"{python} manage.py sandbox --port {sandbox_port} --db {sandbox_books()} --latency 200 --pending 0.25"
+        ),
     }
-    if has_command("sandbox"):
-        found["sandbox"] = f"{python} manage.py sandbox --port {sandbox_port} --db {FOLDER / 'sandbox.sqlite3'}"
+    if not quiet and activity_key().exists():
+        address = f"http://127.0.0.1:{port}"
+        found["activity"] = f"{python} -m incentives.operations.demo_company.activity {address} {activity_key()}"
     return found
 
 
@@ -163,18 +173,24 @@ def announce(port: int) -> None:
         if time.monotonic() > deadline:
             return say(f"Laurel did not answer at {address} within {READY_SECONDS} s; the lines above may say why.")
         time.sleep(0.2)
-    patience = time.monotonic() + 20  # the first sweep; a page can be opened without it
-    while not _answers(f"http://127.0.0.1:{port}/readyz") and time.monotonic() < patience:
-        time.sleep(0.5)
+    _wait_for_a_sweep(20)
     say(f"\n  Laurel is running at {address}\n")
-    people = sign_ins()
-    for role, email, password in people:
-        say(f"    {role:<24} {email:<36} {password}")
-    say(
-        ("\n" if people else "")
-        + "  Ctrl-C stops everything; the data stays in var/demo (make demo-reset starts over).\n"
-    )
+    for role, email, password in people.sign_ins():
+        say(f"    {role:<24} {email:<32} {password}")
+    say("\n  Ctrl-C stops everything; the data stays in var/demo (make demo-reset starts over).\n")
     return None
+
+
+def _wait_for_a_sweep(seconds: float) -> None:
+    """So that what is printed stands below what the processes say while they start. Pages work without it."""
+    from incentives.operations.sweep import heartbeat_age
+
+    started = time.monotonic()
+    while (waited := time.monotonic() - started) < seconds:
+        age = heartbeat_age()
+        if age is not None and age <= waited:
+            return
+        time.sleep(0.5)
 
 
 def _answers(url: str) -> bool:
@@ -185,14 +201,17 @@ def _answers(url: str) -> bool:
         return False
 
 
-def run(port: int, sandbox_port: int) -> int:
+def run(port: int, sandbox_port: int, quiet: bool) -> int:
     """All processes in this terminal until Ctrl-C, or until one of them ends; then all end, children included."""
-    from honcho.manager import Manager
+    import honcho.manager
     from honcho.printer import Printer
 
     printer = Printer(sys.stdout)
-    manager = Manager(printer)
-    for name, command in commands(port, sandbox_port).items():
+    honcho.manager.KILL_WAIT = 12  # an idle worker takes seven seconds to end
+    manager = honcho.manager.Manager(printer)
+    # honcho asks whole groups to end; asked alone, a worker ends its children in order. What ignores it is killed whole.
+    manager._procmgr.terminate = lambda pid: os.kill(pid, signal.SIGTERM)
+    for name, command in commands(port, sandbox_port, quiet).items():
         manager.add_process(name, command, env=dict(os.environ), cwd=str(ROOT))
     threading.Thread(target=announce, args=[port], daemon=True).start()
     signal.signal(signal.SIGHUP, lambda *_: hang_up(manager, printer))
@@ -212,18 +231,25 @@ def hang_up(manager, printer) -> None:
 def main() -> int:
     parser = argparse.ArgumentParser(prog="make demo", description=__doc__.splitlines()[0])
     parser.add_argument("--reset", action="store_true", help="throw the data of earlier demos away first")
+    parser.add_argument("--quiet", action="store_true", help="no new deals while it runs")
     parser.add_argument("--port", type=int, default=8000, help="preferred port of the web server (8000)")
     options = parser.parse_args()
     port, sandbox_port = free_port(options.port), free_port(options.port + 10)
     lock = start_once(port)
     if options.reset:
         remove_data()
+    elif not seeded().exists():
+        remove_unfinished()
     os.environ.update(environment(port, sandbox_port))
     os.chdir(ROOT)
     with lock:
-        prepare()
+        try:
+            prepare()
+        except KeyboardInterrupt:
+            say("\nStopped." if seeded().exists() else "\nStopped. The next start begins anew.")
+            return 130
         say("Starting web, worker, beat, sweep and sandbox ...")
-        return run(port, sandbox_port)
+        return run(port, sandbox_port, options.quiet)
 
 
 if __name__ == "__main__":

@@ -20,7 +20,8 @@ log = logging.getLogger(__name__)
 
 SWEEPERS = (
     "incentives.core.audit.seal",
-    "incentives.crm.ingest.sweep_once",
+    "incentives.programs.services.advance_by_date",
+    "incentives.crm.tasks.sweep_once",
     "incentives.earnings.evaluate.sweep_once",
     "incentives.payouts.services.sweep_once",
     "rewards.sweep.sweep_once",
@@ -48,8 +49,8 @@ def load(path: str) -> Callable | None:
 def sweep() -> dict[str, object] | None:
     """Call every sweeper once, each isolated from the others' exceptions, and leave a heartbeat after each.
 
-    Returns what each gave (a number of things done, or `failed: <exception>`), by dotted path; None when another process
-    is sweeping at this moment.
+    Returns what each gave (a number of things done, or a text; `failed: <exception>` for one that raised), by dotted path;
+    None when another process is sweeping at this moment.
     """
     with holding(ROUND_LOCK) as mine:
         if not mine:
@@ -73,9 +74,9 @@ def _run(path: str) -> object:
     except Exception as exc:  # one broken part must not stop the others
         log.exception("sweeper %s failed", path)
         return f"failed: {type(exc).__name__}"
-    if result:
+    if any(result.values()) if isinstance(result, dict) else result:
         log.info("sweeper %s: %s in %.1f s", path, result, time.monotonic() - started)
-    return result if isinstance(result, int | str) else None
+    return result if result is None or isinstance(result, int | str) else str(result)
 
 
 def _beat(results: dict[str, object]) -> None:

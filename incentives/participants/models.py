@@ -102,11 +102,13 @@ class Participant(models.Model):
     )
     contact_changed_at = models.DateTimeField(null=True, blank=True)  # e-mail or phone; payouts hold on recent changes
     created_at = models.DateTimeField(default=timezone.now, editable=False)
+    to_credit = models.BooleanField(default=False, editable=False)  # what rules read changed; the earnings engine looks
 
     objects = ParticipantQuerySet.as_manager()
 
     class Meta:
         ordering = ["name", "pk"]
+        indexes = [models.Index(fields=["id"], condition=Q(to_credit=True), name="participant_to_credit")]
         constraints = [
             models.UniqueConstraint(
                 fields=["external_user_id"], condition=~Q(external_user_id=""), name="participant_external_user_id"

@@ -5,6 +5,7 @@ import uuid
 from django.conf import settings
 from django.db import models
 from django.db.models import Q
+from django.urls import reverse
 from django.utils.translation import gettext_lazy as _
 
 from incentives.core.fields import CurrencyField, ScaledDecimalField
@@ -35,8 +36,9 @@ class Program(models.Model):
         Status.CLOSED: {Status.ARCHIVED},
         Status.ARCHIVED: set(),
     }
-    SCORED = (Status.SCHEDULED, Status.ACTIVE, Status.PAUSED, Status.CLOSING, Status.CLOSED)
-    """States in which facts are credited. A pause stops payouts, not the count; a closed one still takes corrections."""
+    SCORED = (Status.SCHEDULED, Status.ACTIVE, Status.PAUSED, Status.CLOSING, Status.CLOSED, Status.ARCHIVED)
+    """States in which facts are credited. A pause stops payouts, not the count; a closed one still takes corrections, and
+    so does one that was put away: what it earned stands as long as its facts do."""
 
     public_id = models.UUIDField(default=uuid.uuid4, unique=True, editable=False)
     name = models.CharField(_("name"), max_length=120)
@@ -58,6 +60,9 @@ class Program(models.Model):
 
     def __str__(self):
         return self.name
+
+    def get_absolute_url(self) -> str:
+        return reverse("programs:program", args=[self.public_id])
 
     @property
     def current_version(self) -> "ProgramVersion | None":

@@ -1,9 +1,11 @@
 """Making, launching and steering programs."""
 
+import logging
 from dataclasses import dataclass
 from datetime import date
 from decimal import Decimal
 
+from celery import current_app
 from django.db import transaction
 from django.utils import timezone
 
@@ -14,7 +16,10 @@ from incentives.participants.models import Participant
 from incentives.programs.errors import CannotLaunch, ProgramInvalid, TargetInvalid
 from incentives.programs.models import Program, ProgramVersion, Target
 from incentives.programs.rules.parsing import canonical, digest, parse_definition
+from incentives.programs.rules.periods import period_start
+from incentives.programs.rules.schema import Definition
 
+log = logging.getLogger(__name__)
 S = Program.Status
 
 
@@ -114,7 +119,16 @@ def launch(*, program: Program, actor, today: date | None = None) -> Program:
             _move(program, S.SCHEDULED if program.starts_on > today else S.ACTIVE, actor)
         program.save()
         audit.record("program.published", program, actor=actor, after={"version": draft.number, "digest": draft.digest})
+        transaction.on_commit(nudge_earnings, robust=True)
     return program
+
+
+def nudge_earnings() -> None:
+    """Ask a worker to look at what a version or target changed. A hint: losing it costs seconds, the sweep looks as well."""
+    try:
+        current_app.send_task("earnings.evaluate")
+    except Exception as exc:  # a broker that is away must not fail what is committed
+        log.warning("no broker for a hint: %s", type(exc).__name__)
 
 
 def what_is_missing(program: Program, version: ProgramVersion) -> list[str]:
@@ -124,7 +138,7 @@ def what_is_missing(program: Program, version: ProgramVersion) -> list[str]:
         missing.append("Choose a budget.")
     if not version.definition.get("delivery"):
         missing.append("Say how rewards are delivered (delivery).")
-    return missing
+    return missing + _colliding_targets(program, parse_definition(version.definition))
 
 
 def change_status(*, program: Program, new: str, actor, reason: str = "") -> Program:
@@ -177,39 +191,79 @@ class TargetRow:
 def set_targets(*, program: Program, rows: list[TargetRow], actor) -> dict[str, int]:
     """Set targets; returns {"changed", "unchanged", "participants"}. A repeat changes nothing.
 
-    All or nothing. Raises NotAllowed, TargetInvalid naming the row.
+    `period_start` may be any day of the period: what is stored is its first day, and what stands for another day of the
+    period is replaced, because two targets in one period have no meaning. All or nothing.
+    Raises NotAllowed, TargetInvalid naming the row.
     """
     _require(actor, "programs.edit")
+    definition = parse_definition(program.current_definition)
     for number, row in enumerate(rows, start=1):
-        if row.value <= 0:
-            raise TargetInvalid(
-                f"Row {number}: the target of {row.participant} is {row.value}; expected a number above zero."
-            )
+        if problem := target_problem(definition, row):
+            raise TargetInvalid(f"Row {number}: {problem}")
     changed: list[Participant] = []
     with transaction.atomic():
-        standing = {(t.participant_id, t.period_start): t for t in program.targets.select_for_update(of=("self",))}
+        standing = {
+            (t.participant_id, period_start(definition, t.period_start)): t
+            for t in program.targets.select_for_update(of=("self",))
+        }
         for row in rows:
-            target = standing.get((row.participant.pk, row.period_start))
+            start = period_start(definition, row.period_start)
+            target = standing.get((row.participant.pk, start))
             if target is not None and target.value == row.value:
                 continue
             before = str(target.value) if target else ""
-            target = target or Target(program=program, participant=row.participant, period_start=row.period_start)
+            target = target or Target(program=program, participant=row.participant, period_start=start)
             target.value, target.updated_by, target.to_score = row.value, actor, True
             target.save()
-            standing[row.participant.pk, row.period_start] = target
+            standing[row.participant.pk, start] = target
             changed.append(row.participant)
             audit.record(
                 "target.set",
                 program,
                 actor=actor,
                 before={"value": before},
-                after={"participant": row.participant.key, "period": str(row.period_start), "value": str(row.value)},
+                after={"participant": row.participant.key, "period": str(start), "value": str(row.value)},
             )
+        if changed:
+            transaction.on_commit(nudge_earnings, robust=True)
     return {
         "changed": len(changed),
         "unchanged": len(rows) - len(changed),
         "participants": sorted({p.pk for p in changed}),
     }
+
+
+MOST = Decimal("10000000000000")
+"""A target above this many units of the measure is a typing mistake, and more than a threshold may be."""
+
+
+def target_problem(definition: Definition, row: TargetRow) -> str:
+    """What is wrong with a wanted target, in words; empty when it may be set."""
+    if not row.value.is_finite() or row.value <= 0:
+        return f"the target of {row.participant} is {row.value}; expected a number above zero."
+    if row.value > MOST or row.value != row.value.quantize(Decimal("0.0001")):
+        return f"the target of {row.participant} is {row.value}; expected at most {MOST:,} and four digits after the point."
+    first = period_start(definition, definition.starts_on)
+    if not first <= row.period_start <= definition.ends_on:
+        return (
+            f"{row.period_start} is outside the program; expected a day from {definition.starts_on} to "
+            f"{definition.ends_on}."
+        )
+    return ""
+
+
+def _colliding_targets(program: Program, definition: Definition) -> list[str]:
+    """Targets that the definition's periods would put into one: the score of such a participant is not defined."""
+    seen: set[tuple] = set()
+    for target in program.targets.select_related("participant").order_by("pk"):
+        key = (target.participant_id, period_start(definition, target.period_start))
+        if key in seen:
+            return [
+                f"{target.participant} has two targets in the period from {key[1]}. Keep the periods of the version "
+                "that runs, or make a new program."
+            ]
+        seen.add(key)
+    return []
 
 
 def _require(actor, permission: str) -> None:

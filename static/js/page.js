@@ -58,8 +58,8 @@ document.addEventListener("formdata", (event) => {
 });
 
 // Say aloud what a refreshed part of the page now shows.
-document.addEventListener("htmx:afterSwap", (event) => {
-  const news = event.target.querySelector?.("[data-announce]");
+document.addEventListener("htmx:afterSettle", () => {
+  const news = document.querySelector("[data-announce]");
   const place = document.getElementById("announce");
   if (news && place) place.textContent = news.dataset.announce;
 });

@@ -3,6 +3,7 @@
 import contextlib
 import os
 import signal
+import sqlite3
 import sys
 import urllib.request
 
@@ -63,7 +64,7 @@ def _stop(process, number=signal.SIGINT) -> tuple[int, list]:
 
 
 def test_the_demo_starts_with_no_environment_keeps_its_data_and_leaves_nothing_running(demo, tmp_path):
-    first = demo().wait_for("Ctrl-C stops everything", seconds=120)
+    first = demo().wait_for("Ctrl-C stops everything", seconds=240)
     with urllib.request.urlopen(f"{_address(first)}/accounts/login/", timeout=10) as response:
         assert response.status == 200
     second = demo()
@@ -72,15 +73,31 @@ def test_the_demo_starts_with_no_environment_keeps_its_data_and_leaves_nothing_r
     assert _stop(first) == (0, [])
     secret = (tmp_path / "demo" / "secret_key.txt").read_text()
 
-    again = demo().wait_for("Ctrl-C stops everything", seconds=120)
+    again = demo().wait_for("Ctrl-C stops everything", seconds=240)
     assert (tmp_path / "demo" / "secret_key.txt").read_text() == secret
     assert _stop(again, signal.SIGHUP)[1] == []
 
 
-def test_a_reset_throws_the_data_away(demo, tmp_path):
+def test_a_reset_throws_the_data_away_and_an_interrupted_start_begins_anew(demo, tmp_path):
     (tmp_path / "demo").mkdir()
     (tmp_path / "demo" / "secret_key.txt").write_text("of an earlier demo")
     (tmp_path / "demo" / "seeded").touch()
-    process = demo("--reset").wait_for("Starting web, worker", seconds=60)
+    process = demo("--reset").wait_for("Building an example company", seconds=240)
     assert (tmp_path / "demo" / "secret_key.txt").read_text() != "of an earlier demo"
     assert "Keeping the company" not in process.output
+
+    process.wait_for(lambda: _people(tmp_path / "demo" / "laurel.sqlite3") > 0, seconds=240)
+    family = _family(process)
+    process.signal(signal.SIGINT)
+    assert process.wait(30) == 130
+    assert "The next start begins anew." in process.output and "Traceback" not in process.output
+    assert psutil.wait_procs(family, timeout=10)[1] == []
+
+    again = demo("--quiet").wait_for("Starting web, worker", seconds=240)
+    assert "ledger, earnings and audit trail checked" in again.output
+    assert _people(tmp_path / "demo" / "laurel.sqlite3") == 9
+
+
+def _people(database) -> int:
+    with contextlib.closing(sqlite3.connect(f"file:{database}?mode=ro", uri=True)) as connection:
+        return connection.execute("SELECT COUNT(*) FROM accounts_user").fetchone()[0]

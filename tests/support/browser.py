@@ -3,6 +3,7 @@
 import os
 
 import pytest
+from django.db import connections
 
 from tests.support.environment import ROOT
 from tests.support.services import Missing, chromium_program
@@ -28,6 +29,7 @@ def chromium():
     with sync_playwright() as playwright:
         browser = playwright.chromium.launch(executable_path=program, args=FLAGS)
         yield browser
+        connections.close_all()  # those of this event loop, which nobody could reach afterwards
         browser.close()
 
 

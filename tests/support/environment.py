@@ -58,6 +58,5 @@ def process_environment(**overrides: str) -> dict[str, str]:
         "EMAIL_URL": "dummymail://",
         "DJANGO_SETTINGS_MODULE": "incentives.settings",
         "PYTHONUNBUFFERED": "1",
-        "REMAP_SIGTERM": "SIGQUIT",
         **overrides,
     }

@@ -4,20 +4,19 @@ Between transactional tests Django flushes every table. On PostgreSQL it truncat
 SQLite it deletes row by row, which the append-only triggers rightly refuse. The triggers step aside for that moment.
 """
 
-from django.db import connection
+from django.db.backends.sqlite3.base import DatabaseWrapper
+
+DatabaseOperations = DatabaseWrapper.ops_class
+_flush = DatabaseOperations.execute_sql_flush
+
+
+def _without_triggers(self, statements: list[str]) -> None:
+    with self.connection.cursor() as cursor:
+        triggers = cursor.execute("SELECT name, sql FROM sqlite_master WHERE type = 'trigger'").fetchall()
+    drop = [f'DROP TRIGGER "{name}"' for name, _ in triggers]
+    _flush(self, [*drop, *statements, *(sql for _, sql in triggers)])
 
 
 def allow_flush_of_append_only_tables() -> None:
-    """Wrap this process's SQLite flush so that triggers are dropped before and made again after. PostgreSQL: nothing."""
-    if connection.vendor != "sqlite" or hasattr(connection.ops, "_flush_with_triggers"):
-        return
-    flush = connection.ops.execute_sql_flush
-
-    def without_triggers(statements):
-        with connection.cursor() as cursor:
-            triggers = cursor.execute("SELECT name, sql FROM sqlite_master WHERE type = 'trigger'").fetchall()
-        drop = [f'DROP TRIGGER "{name}"' for name, _ in triggers]
-        flush([*drop, *statements, *(sql for _, sql in triggers)])
-
-    connection.ops.execute_sql_flush = without_triggers
-    connection.ops._flush_with_triggers = True
+    """Wrap SQLite's flush of this process, for every connection: Playwright's event loop gives its thread new ones."""
+    DatabaseOperations.execute_sql_flush = _without_triggers

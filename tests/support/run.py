@@ -16,6 +16,7 @@ import sqlite3
 import subprocess
 import sys
 import tempfile
+import threading
 import time
 from pathlib import Path
 
@@ -29,6 +30,8 @@ PACKAGES = {
 }
 EXPECTED_SKIPS = ("needs ../shared/",)
 """Beginnings of the reasons a test may have to skip, even in CI: what lies outside a clone."""
+INTERRUPTED = 2
+"""pytest's exit status after Ctrl-C."""
 TIME_LIMIT = int(os.environ.get("LAUREL_TEST_TIMEOUT", "1500"))
 """Seconds one pass may take before it is ended as failed."""
 
@@ -82,7 +85,8 @@ def run_pass(name: str, arguments: list[str], environment: dict[str, str]) -> di
         code = finish(process)
         say(f"=== {name}: {time.monotonic() - started:.0f} s")
         if report.exists():
-            return json.loads(report.read_text())
+            found = json.loads(report.read_text())
+            return {**found, "exit": code or found["exit"]}
         return {
             "exit": code,
             "passed": 0,
@@ -101,10 +105,12 @@ def finish(process: subprocess.Popen) -> int:
         process.send_signal(signal.SIGINT)
     except KeyboardInterrupt:
         say("Stopping ...")
-    with contextlib.suppress(subprocess.TimeoutExpired):
-        return process.wait(30) or 1
-    process.kill()
-    return process.wait() or 1
+    try:
+        process.wait(30)
+    except subprocess.TimeoutExpired:
+        process.kill()
+        process.wait()
+    return INTERRUPTED  # whatever pytest says of itself
 
 
 def parallel(arguments: list[str]) -> list[str]:
@@ -113,13 +119,20 @@ def parallel(arguments: list[str]) -> list[str]:
     return [] if chosen else ["-n", os.environ.get("TEST_PROCESSES", "2"), "--dist", "loadgroup"]
 
 
-def services_pass(arguments: list[str]) -> tuple[dict, list[str]]:
+def sqlite_pass(arguments: list[str], reports: list[dict], exercised: list[str], *, quick: bool = False) -> None:
+    exercised.append(f"SQLite {sqlite3.sqlite_version}")
+    environment = {"LAUREL_TEST_PASS": "quick" if quick else "sqlite", "TEST_DATABASE_URL": "", "TEST_REDIS_URL": ""}
+    reports.append(run_pass(exercised[0], arguments, environment))
+
+
+def services_pass(arguments: list[str], reports: list[dict], exercised: list[str]) -> None:
     with contextlib.ExitStack() as stack:
         database = os.environ.get("TEST_DATABASE_URL") or stack.enter_context(services.postgres())
         broker = os.environ.get("TEST_REDIS_URL") or stack.enter_context(services.redis())
         versions = server_versions(database, broker)
         environment = {"TEST_DATABASE_URL": database, "TEST_REDIS_URL": broker, "LAUREL_TEST_PASS": "postgresql"}
-        return run_pass(" + ".join(versions), arguments, environment), versions
+        reports.append(run_pass(" + ".join(versions), arguments, environment))
+        exercised += versions
 
 
 def server_versions(database: str, broker: str) -> list[str]:
@@ -158,30 +171,58 @@ def summarise(reports: list[dict], exercised: list[str], absent: list[str]) -> i
     return status
 
 
-def main(arguments: list[str]) -> int:
-    quick = "--quick" in arguments
-    arguments = [argument for argument in arguments if argument != "--quick"]
-    signal.signal(signal.SIGTERM, lambda *_: signal.raise_signal(signal.SIGINT))
-    if quick:
-        report = run_pass("SQLite, without the browser", arguments, {"LAUREL_TEST_PASS": "quick"})
-        return summarise([report], [f"SQLite {sqlite3.sqlite_version}"], [])
+def ready_services() -> list[str]:
+    """Install what is missing and may be installed; returns the packages that are still missing."""
     own = {"postgresql": "TEST_DATABASE_URL", "redis-server": "TEST_REDIS_URL"}
-    needed = [package for package in missing_packages() if not os.environ.get(own.get(package, ""))]
-    if needed:
-        install(needed)
-        needed = [package for package in missing_packages() if package in needed]
-    exercised, absent = [f"SQLite {sqlite3.sqlite_version}"], list(needed)
-    sqlite = {"LAUREL_TEST_PASS": "sqlite", "TEST_DATABASE_URL": "", "TEST_REDIS_URL": ""}
-    reports = [run_pass(exercised[0], arguments, sqlite)]
-    if not {"postgresql", "redis-server"} & set(needed) and reports[0]["exit"] != 2:
-        report, versions = services_pass(arguments)
-        reports.append(report)
-        exercised += versions
+
+    def needed() -> list[str]:
+        return [package for package in missing_packages() if not os.environ.get(own.get(package, ""))]
+
+    if missing := needed():
+        install(missing)
+    return needed()
+
+
+def both_passes(arguments: list[str], reports: list[dict], exercised: list[str]) -> list[str]:
+    """Run them and note what was done; returns what could not be exercised."""
+    absent = ready_services()
+    sqlite_pass(arguments, reports, exercised)
+    if not {"postgresql", "redis-server"} & set(absent) and reports[0]["exit"] != INTERRUPTED:
+        services_pass(arguments, reports, exercised)
     if any(report["browser"] for report in reports):
         exercised.append(f"Chromium {services.version_of(services.chromium_program(), '--version')}")
     elif "chromium" not in absent and not arguments:
         absent.append("a browser")
-    return summarise(reports, exercised, absent)
+    return absent
+
+
+stopped = threading.Event()
+
+
+def on_signal(*_) -> None:
+    """Ctrl-C or SIGTERM. Remembered, because an exception raised at a bad moment is swallowed by Python."""
+    stopped.set()
+    raise KeyboardInterrupt
+
+
+def main(arguments: list[str]) -> int:
+    quick = "--quick" in arguments
+    arguments = [argument for argument in arguments if argument != "--quick"]
+    for number in (signal.SIGINT, signal.SIGTERM):
+        signal.signal(number, on_signal)
+    reports: list[dict] = []
+    exercised: list[str] = []
+    absent: list[str] = []
+    try:
+        if quick:
+            sqlite_pass(arguments, reports, exercised, quick=True)
+        else:
+            absent = both_passes(arguments, reports, exercised)
+    except KeyboardInterrupt:
+        say("Stopped.")
+        reports.append({"exit": INTERRUPTED, "passed": 0, "failed": [], "skipped": [], "browser": False})
+    status = summarise(reports, exercised, absent)
+    return status or (INTERRUPTED if stopped.is_set() else 0)
 
 
 if __name__ == "__main__":

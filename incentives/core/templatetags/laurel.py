@@ -5,10 +5,11 @@ from datetime import date, datetime, timedelta
 from decimal import ROUND_HALF_UP, Decimal
 
 from django import template
+from django.conf import settings
 from django.utils import formats, timezone
 from django.utils.html import format_html
 from django.utils.safestring import mark_safe
-from django.utils.translation import get_language, gettext, ngettext, pgettext
+from django.utils.translation import gettext, ngettext, pgettext
 
 from incentives.core.icons import ICONS
 from incentives.core.looks import look
@@ -316,16 +317,23 @@ def sparkline(values, label=""):
 def column_chart(rows, label="", height=160):
     """Columns over time with a table of the same numbers for everybody who does not see them. rows: {"label", "value"}."""
     plain = [r["value"].minor if isinstance(r["value"], Money) else Decimal(r["value"]) for r in rows]
-    top, wide = max([*plain, 1]), Decimal(600) / max(1, len(rows))
+    top, step = max([*plain, 1]), -(-len(rows) // 8)
     columns = []
     for i, (row, value) in enumerate(zip(rows, plain, strict=True)):
         tall = max(Decimal(0), Decimal(value)) * (height - 24) / top
-        text = money_text(row["value"]) if isinstance(row["value"], Money) else number(row["value"])
-        columns.append({
-            "label": row["label"], "text": text, "x": f"{i * wide + wide * Decimal('0.15'):.1f}", "y": f"{height - 20 - tall:.1f}",
-            "width": f"{wide * Decimal('0.7'):.1f}", "height": f"{tall:.1f}", "middle": f"{i * wide + wide / 2:.1f}",
-        })  # fmt: skip
-    return {"label": label, "columns": columns, "height": height, "base": height - 20, "language": get_language()}
+        columns.append(
+            {
+                "label": row["label"],
+                "text": money_text(row["value"]) if isinstance(row["value"], Money) else number(row["value"]),
+                "x": _percent_of(Decimal(i) + Decimal("0.15"), len(rows)),
+                "width": _percent_of(Decimal("0.7"), len(rows)),
+                "middle": _percent_of(Decimal(i) + Decimal("0.5"), len(rows)),
+                "y": f"{height - 20 - tall:.1f}",
+                "height": f"{tall:.1f}",
+                "named": (len(rows) - 1 - i) % step == 0,
+            }
+        )
+    return {"label": label, "columns": columns, "height": height, "base": height - 20}
 
 
 # --- forms ------------------------------------------------------------------------------------------------------------
@@ -337,6 +345,24 @@ def kind(field) -> str:
 
 
 @register.filter
+def unprompted(field):
+    """The field without a placeholder: the label above says the same."""
+    return field.as_widget(attrs={"placeholder": False})
+
+
+@register.filter
+def words(action) -> str:
+    """An action of the audit trail in words: `user.roles_changed` is "Roles changed"."""
+    return str(action).rpartition(".")[2].replace("_", " ").capitalize()
+
+
+@register.filter
 def contents(mapping, key):
     """A value of a dict by a key held in a variable."""
     return mapping.get(key) if mapping else None
+
+
+@register.simple_tag
+def demo_sign_ins() -> list[tuple]:
+    """The demo's (role, e-mail, password), from the setting DEMO_SIGN_INS; nothing in production."""
+    return list(getattr(settings, "DEMO_SIGN_INS", None) or [])

@@ -85,6 +85,8 @@ Rates = Mapping[tuple[str, date], Decimal]
 class Credit(NamedTuple):
     """A fact's share for one participant. (A tuple, because a program makes very many of them.)
 
+    share_percent: four digits; those of owner and splits total 100 exactly. `share_from` is the sum of the shares
+    before this one, so that a fixed amount divides without losing a cent; zero for owner and overlay.
     measure: this participant's part of the program's measure, four digits; `whole` is that of the whole activity.
     For the metric `amount` both are in major units of the program's currency, rounded to its smallest unit.
     counted_at: the moment that decides period and order; with `counts_by: close_date` midnight of that day in the
@@ -95,6 +97,7 @@ class Credit(NamedTuple):
     participant: str
     role: str  # owner, split or overlay
     share_percent: Decimal
+    share_from: Decimal
     counted_at: datetime
     period_start: date
     measure: Decimal

@@ -60,6 +60,11 @@ def parse_definition(document: dict | str | bytes) -> Definition:
     return definition
 
 
+def load_document(text: str | bytes) -> Any:
+    """The JSON in `text`, numbers as Decimal, before anything is known about its keys. Raises DefinitionError."""
+    return _loaded(text)
+
+
 def canonical(definition: Definition) -> dict:
     """The whole document with every default written out; parsing it gives an equal definition."""
     return definition.model_dump(mode="json", by_alias=True, exclude_none=True)
@@ -195,6 +200,8 @@ def _plain_path(location: tuple) -> tuple:
 
 def _translated(kind: str, item: dict, context: dict, path: tuple) -> tuple[str, str]:
     found = shown(item["input"])
+    if kind in ("too_long", "too_short") and isinstance(item["input"], str):
+        kind = f"string_{kind}"
     if kind == "missing":
         return "nothing", "this key (it is required)"
     if kind == "extra_forbidden":

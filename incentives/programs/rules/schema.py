@@ -174,7 +174,7 @@ Products = Annotated[
 ]  # fmt: skip
 ConditionTree = Annotated[
     Any, BeforeValidator(_condition), PlainSerializer(plain_condition),
-    WithJsonSchema({"$ref": "#/$defs/Condition"}),
+    WithJsonSchema({"x-condition": True}),
 ]  # fmt: skip
 
 
@@ -239,7 +239,7 @@ class Stacking(Part):
 
 class PayoutRule(Part):
     when: Literal["instant", "weekly", "monthly", "at_close"] = "at_close"
-    minimum: MoneyAmount = Decimal(0)
+    minimum: Annotated[MoneyAmount, Field(validate_default=True)] = "0"
     hold_days: Annotated[int, Field(strict=True, ge=0, le=366)] = 0
     recovery: Literal["next_payout", "write_off", "none"] = "next_payout"
 
@@ -370,6 +370,12 @@ class Definition(Part):
     payout: PayoutRule = PayoutRule()
     delivery: Delivery | None = None
     personalization: Personalization = Personalization()
+
+    @model_validator(mode="before")
+    @classmethod
+    def _payout_in_the_currency(cls, data: Any) -> Any:
+        """A missing payout is read like an empty one, so that its default amount gets the currency's digits."""
+        return {"payout": {}, **data} if isinstance(data, dict) else data
 
     @field_validator("currency")
     @classmethod

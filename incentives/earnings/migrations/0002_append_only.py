@@ -4,5 +4,5 @@ from incentives.core.append_only import append_only
 
 
 class Migration(migrations.Migration):
-    dependencies = [("earnings", "0002_initial")]
+    dependencies = [("earnings", "0001_initial")]
     operations = [append_only("earnings_earning")]

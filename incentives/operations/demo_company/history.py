@@ -1,0 +1,217 @@
+"""Five months at Brightwater: programs are launched, deals arrive, managers submit payouts, finance approves, cards go out.
+
+Each day of the story runs as of its own moment (`clock.as_of`), in rising order.
+"""
+
+from collections.abc import Callable, Iterable
+from datetime import datetime, timedelta
+from decimal import Decimal
+
+from django.utils import timezone
+
+from incentives.core import audit
+from incentives.crm import intake
+from incentives.crm.ingest import process_deliveries
+from incentives.earnings.evaluate import evaluate
+from incentives.ledger import services as ledger
+from incentives.ledger.selectors import budget_figures
+from incentives.operations.demo_company import deals, people
+from incentives.operations.demo_company import programs as documents
+from incentives.operations.demo_company.clock import as_of
+from incentives.operations.demo_company.deals import Sent
+from incentives.operations.demo_company.roster import INCENTIVES, LAUNCH, PARTNERS, ROADSHOW, Company
+from incentives.payouts import services as payouts
+from incentives.payouts.models import Payout
+from incentives.payouts.services.sweep import expire_waiting
+from incentives.programs import services as programs
+from incentives.programs.models import Program
+from incentives.programs.services import TargetRow
+from rewards.money import Money
+from rewards.sweep import sweep_once
+
+BEGINNING = 152
+"""Days ago on which the first program was launched."""
+ATTAINMENTS = ("0.86", "1.08", "0.72", "1.31", "0.97", "1.17", "0.58")
+REPS_ATTAINMENT = "0.93"
+"""The rep of the sign-in page is close to the next tier."""
+BUDGETS = {
+    documents.RENEWALS: INCENTIVES,
+    documents.BONUS: INCENTIVES,
+    documents.QUOTA: INCENTIVES,
+    documents.SPIFF: LAUNCH,
+    documents.CHANNEL: PARTNERS,
+    documents.ROADSHOW: ROADSHOW,
+    documents.ATTACH: LAUNCH,
+    documents.KICKOFF: LAUNCH,
+    documents.REFERRAL: PARTNERS,
+}
+
+
+class Story:
+    """The company's history up to `now`. `live()` tells it; `ending` then writes the last page."""
+
+    def __init__(self, company: Company, now: datetime):
+        self.company, self.now = company, now
+        self.documents = documents.documents(now.date())
+        self.waiting = [*deals.history(now), *deals.troubled(now)]
+        self.waiting.sort(key=lambda entry: entry.at)
+
+    # --- days ---------------------------------------------------------------------------------------------------------
+    def live(self) -> None:
+        """Every day on which something happens, oldest first."""
+        plan = self.plan()
+        days = {*plan, *range(BEGINNING, 60, -14), *range(60, 16, -6), *range(16, 0, -3)}
+        for day in sorted(days, reverse=True):
+            with as_of(self.now - timedelta(days=day)):
+                self.work()
+                for step in plan.get(day, ()):
+                    step()
+                self.order()
+
+    def plan(self) -> dict[int, tuple[Callable[[], object], ...]]:
+        """What people do, by days ago."""
+        d = documents
+        return {
+            152: (lambda: self.launch(d.RENEWALS),),
+            92: (lambda: self.launch(d.BONUS, manager=people.SECOND_MANAGER),),
+            86: (lambda: self.close(d.RENEWALS), lambda: self.approve(self.build(d.RENEWALS))),
+            77: (lambda: self.launch(d.QUOTA),),
+            72: (lambda: self.launch(d.CHANNEL, manager=people.SECOND_MANAGER),),
+            60: (lambda: self.launch(d.SPIFF),),
+            47: (lambda: self.launch(d.ROADSHOW), lambda: self.build_one(d.CHANNEL)),
+            44: (lambda: self.approve(self.build(d.BONUS)),),
+            40: (lambda: self.launch(d.ATTACH, manager=people.SECOND_MANAGER),),
+            32: (lambda: self.approve(self.build(d.CHANNEL)),),
+            24: (lambda: self.approve(self.build(d.ROADSHOW)),),
+            18: (lambda: self.approve(self.build(d.ATTACH)), self.take_back_a_renewal),
+            14: (expire_waiting,),
+            6: (self.cut_the_roadshow,),
+            4: (lambda: self.build(d.ROADSHOW),),
+            2: (lambda: self.pause(d.ATTACH),),
+            1: (self.prepare_next, lambda: self.draft(d.REFERRAL)),
+        }
+
+    def work(self) -> None:
+        """Take in what arrived until now and let it earn."""
+        now = timezone.now()
+        arrived = [entry for entry in self.waiting if entry.at <= now]
+        self.waiting = [entry for entry in self.waiting if entry.at > now]
+        programs.advance_by_date(now.date())
+        receive(self.company, arrived)
+        settle_down()
+
+    def order(self) -> None:
+        """Send what was approved, and chain the audit trail, as the sweep does every few seconds."""
+        payouts.follow_up()
+        while sweep_once(inline=True, seconds=60)["processed"]:
+            pass
+        audit.seal(10**6)
+
+    # --- programs -----------------------------------------------------------------------------------------------------
+    def draft(self, name: str, manager: people.SignIn = people.MANAGER) -> Program:
+        """Written, with a budget, not launched."""
+        budget = self.company.budgets[BUDGETS[name]]
+        program = programs.create_program(
+            document=self.documents[name], actor=self.company.user(manager), budget=budget
+        )
+        self.company.programs[name] = program
+        return program
+
+    def launch(self, name: str, manager: people.SignIn = people.MANAGER) -> None:
+        program, actor = self.draft(name, manager), self.company.user(manager)
+        if name == documents.QUOTA:
+            programs.set_targets(program=program, rows=self.targets(program), actor=actor)
+        self.company.programs[name] = programs.launch(program=program, actor=actor)
+
+    def targets(self, program: Program) -> list[TargetRow]:
+        """One per rep, so that some are ahead and some behind; in steps of 5,000."""
+        won, rows = deals.won_deals(self.now), []
+        reps = [person for person in people.everybody() if person.job == "rep"]
+        for n, person in enumerate(reps):
+            wanted = REPS_ATTAINMENT if person.name == people.REP.name else ATTAINMENTS[n % len(ATTAINMENTS)]
+            step = 1000 if person.name == people.REP.name else 5000
+            value = deals.owned(won, person.key, 77) / Decimal(wanted)
+            rounded = max(20_000, round(int(value) / step) * step)
+            rows.append(TargetRow(self.company.participants[person.name], program.starts_on, Decimal(rounded)))
+        return rows
+
+    def close(self, name: str) -> None:
+        self._change(name, Program.Status.CLOSED, "All renewals are in.")
+
+    def pause(self, name: str) -> None:
+        self._change(name, Program.Status.PAUSED, "The budget is being reviewed.")
+
+    def prepare_next(self) -> None:
+        self.launch(documents.KICKOFF)
+
+    def _change(self, name: str, status: str, reason: str) -> None:
+        actor = self.company.user(people.MANAGER)
+        programs.change_status(program=self.company.programs[name], new=status, actor=actor, reason=reason)
+
+    # --- payouts ------------------------------------------------------------------------------------------------------
+    def build(self, name: str, participations=None) -> list[Payout]:
+        """A manager submits what is due."""
+        program = Program.objects.get(pk=self.company.programs[name].pk)
+        actor = self.company.user(people.MANAGER)
+        return payouts.build_payouts(program=program, actor=actor, participations=participations).payouts
+
+    def build_one(self, name: str) -> list[Payout]:
+        """For the first participant who is due something. Nobody decides on it, so it expires after 30 days."""
+        shown = {people.PARTNER_PERSON.name, people.PARTNER_ADMIN.name}
+        for participation in self.company.programs[name].participations.exclude(participant__name__in=shown):
+            if built := self.build(name, [participation]):
+                return built
+        raise RuntimeError(f"nobody is due anything in {name}")
+
+    def approve(self, built: Iterable[Payout]) -> None:
+        """Finance approves, a second of finance where the policy asks for two."""
+        for payout in built:
+            for who in (people.FINANCE, people.SECOND_FINANCE)[: len(payout.steps)]:
+                payouts.approve_payout(
+                    payout_id=payout.pk,
+                    actor=self.company.user(who),
+                    seen_hash=payout.content_hash,
+                    ip_address="127.0.0.1",
+                )
+
+    # --- turns --------------------------------------------------------------------------------------------------------
+    def take_back_a_renewal(self) -> None:
+        """A customer withdraws from a renewal that was paid for: the program is closed, so the amount stays recoverable."""
+        renewals = [deal for deal in deals.won_deals(self.now) if deal.renewal and not deal.fate]
+        deal = next(deal for deal in renewals if self._was_paid(deal))
+        event = deals.event_of(deal, "deal.reopened", timezone.now() - timedelta(minutes=5), "Negotiation")
+        receive(self.company, [Sent(timezone.now(), deal.source, event)])
+        settle_down()
+
+    def _was_paid(self, deal: deals.Deal) -> bool:
+        paid = Payout.objects.filter(program=self.company.programs[documents.RENEWALS], status=Payout.Status.FULFILLED)
+        return paid.filter(participant__external_user_id=deal.owner.key).exists()
+
+    def cut_the_roadshow(self) -> None:
+        """Finance takes most of a budget back, so that it is nearly empty and what comes later has to wait for funding."""
+        budget, finance = self.company.budgets[ROADSHOW], self.company.user(people.FINANCE)
+        rest = budget_figures([budget])[budget.pk].available.minor - 4_240
+        if rest > 0:
+            ledger.withdraw(
+                budget=budget,
+                amount=Money(rest, "USD"),
+                reference="FIN-117",
+                actor=finance,
+                memo="Moved to next quarter",
+            )
+
+
+def receive(company: Company, sent: list[Sent]) -> None:
+    """Store events as the endpoint does and derive their activities."""
+    for source, connection in company.connections.items():
+        items = [intake.prepare(entry.event) for entry in sent if entry.source == source]
+        if items:
+            intake.receive_many(connection, items)
+    while process_deliveries():
+        pass
+
+
+def settle_down() -> None:
+    """Score until nothing is due, then let payouts follow."""
+    evaluate()
+    payouts.follow_up()

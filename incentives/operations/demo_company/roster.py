@@ -1,0 +1,139 @@
+"""People, teams, partners, connections, budgets and policies: what has to be there before the first deal."""
+
+from dataclasses import dataclass, field
+
+from django.db import transaction
+
+from incentives.accounts import services as accounts
+from incentives.accounts.models import User
+from incentives.core import audit
+from incentives.crm import services as crm
+from incentives.crm.models import Connection
+from incentives.ledger import services as ledger
+from incentives.ledger.models import Budget
+from incentives.operations.demo_company import people
+from incentives.operations.demo_company.deals import CRM, PORTAL
+from incentives.participants import services as participants
+from incentives.participants.models import Participant, Partner, Team
+from incentives.payouts.models import ApprovalPolicy
+from incentives.programs.models import Program
+from rewards import services as rewards
+from rewards.models import Product
+from rewards.money import Money
+
+STEP = ApprovalPolicy.Step
+POLICIES = (  # name, position, up to (minor units), steps
+    ("Small rewards go out by themselves", 10, 2_500, []),
+    ("Finance approves", 20, 100_000, [STEP.FINANCE]),
+    ("Two of finance above 1,000", 30, None, [STEP.FINANCE, STEP.FINANCE]),
+)
+INCENTIVES, LAUNCH, PARTNERS, ROADSHOW = "Sales incentives", "Sentry launch fund", "Partner rewards", "Roadshow fund"
+FUNDED = {INCENTIVES: "60000.00", LAUNCH: "25000.00", PARTNERS: "20000.00", ROADSHOW: "900.00"}
+
+
+@dataclass
+class Company:
+    """What the history works with. Users and participants by name, programs by their short names."""
+
+    users: dict[str, User] = field(default_factory=dict)
+    participants: dict[str, Participant] = field(default_factory=dict)
+    connections: dict[str, Connection] = field(default_factory=dict)
+    budgets: dict[str, Budget] = field(default_factory=dict)
+    programs: dict[str, Program] = field(default_factory=dict)
+    hook_token: str = ""
+    hook_key: str = ""
+
+    def user(self, who: people.SignIn) -> User:
+        return self.users[who.name]
+
+
+def found_company() -> Company:
+    """Everybody and everything but programs and deals."""
+    company = Company()
+    _users(company)
+    _groups_and_people(company)
+    _connections(company)
+    _budgets(company)
+    _policies(company.user(people.FINANCE))
+    _catalogue(company.user(people.FINANCE))
+    return company
+
+
+def _users(company: Company) -> None:
+    """The administrator is made as `createsuperuser` does it, and invites the others."""
+    first = people.ADMINISTRATOR
+    admin = User.objects.create_superuser(first.email, people.PASSWORD, name=first.name)
+    company.users[first.name] = admin
+    for one in people.SIGN_INS:
+        if one is first:
+            continue
+        user = accounts.invite(email=one.email, name=one.name, roles={one.role}, actor=admin)
+        user.password = admin.password  # the same password, so the same hash will do: hashing is slow on purpose
+        accounts.record_password(user)
+        accounts.change_profile(user=user, name=user.name, time_zone="America/New_York", language="en")
+        company.users[one.name] = user
+
+
+def _groups_and_people(company: Company) -> None:
+    admin = company.user(people.ADMINISTRATOR)
+    teams: dict[str, Team] = {
+        code: participants.create_team(actor=admin, code=code, name=name, region=region)
+        for code, (name, region, *_) in people.TEAMS.items()
+    }
+    partners: dict[str, Partner] = {
+        code: participants.create_partner(actor=admin, code=code, name=name, tier=tier, region=region, country=country)
+        for code, (name, tier, region, country, *_) in people.PARTNERS.items()
+    }
+    for one in people.everybody():
+        company.participants[one.name] = participants.create_participant(
+            actor=admin,
+            external_user_id=one.key,
+            employee_number=f"E{one.number}" if one.type == "employee" else "",
+            email=people.email_of(one.name),
+            name=one.name,
+            type=one.type,
+            team=teams.get(one.team),
+            partner=partners.get(one.partner),
+            manager=company.participants.get(one.manager),
+            country=one.country,
+            time_zone=one.time_zone,
+            user=company.users.get(one.name),
+        )
+    for code, (_, _, _, lead, *_) in people.TEAMS.items():
+        participants.update_team(teams[code], actor=admin, manager=company.participants[lead])
+
+
+def _connections(company: Company) -> None:
+    admin = company.user(people.ADMINISTRATOR)
+    for source, name in ((CRM, "Brightwater CRM"), (PORTAL, "Partner portal")):
+        issued = crm.create_connection(name=name, currency="USD", time_zone="America/New_York", actor=admin)
+        company.connections[source] = issued.connection
+        if source == CRM:
+            company.hook_token, company.hook_key = issued.token, issued.secrets["bearer"]
+
+
+def _budgets(company: Company) -> None:
+    finance = company.user(people.FINANCE)
+    for number, (name, amount) in enumerate(FUNDED.items(), start=1):
+        budget = ledger.create_budget(name=name, currency="USD", actor=finance)
+        money = Money(int(amount.replace(".", "")), "USD")
+        ledger.fund(budget=budget, amount=money, reference=f"FIN-{100 + number}", actor=finance, memo="Yearly plan")
+        company.budgets[name] = budget
+
+
+def _policies(actor: User) -> None:
+    for name, position, up_to, steps in POLICIES:
+        with transaction.atomic():
+            policy = ApprovalPolicy.objects.create(name=name, position=position, up_to_minor=up_to, steps=steps)
+            audit.record("policy.created", policy, actor=actor, after={"up_to_minor": up_to, "steps": steps})
+
+
+def _catalogue(actor: User) -> None:
+    """The provider's products; one of them may have values to the cent."""
+    rewards.refresh_catalogue(force=True)
+    with transaction.atomic():
+        product = Product.objects.get(product_id="STAYWELL")
+        Product.objects.filter(pk=product.pk).update(allow_cents=True)
+        audit.record(
+            "product.allow_cents", product, actor=actor, before={"allow_cents": False}, after={"allow_cents": True}
+        )

@@ -1,0 +1,39 @@
+"""Participants in the Django admin: a door to the same services; nothing is removed here."""
+
+from django.contrib import admin
+
+from incentives.participants.models import Participant, Partner, Team
+
+
+class LookOnly(admin.ModelAdmin):
+    """Changed under /participants/, which checks and records every change."""
+
+    def has_add_permission(self, request):
+        return False
+
+    def has_change_permission(self, request, obj=None):
+        return False
+
+    def has_delete_permission(self, request, obj=None):
+        return False
+
+
+@admin.register(Team)
+class TeamAdmin(LookOnly):
+    list_display = ("name", "code", "region", "manager", "active")
+    list_select_related = ("manager",)
+    search_fields = ("name", "code")
+
+
+@admin.register(Partner)
+class PartnerAdmin(LookOnly):
+    list_display = ("name", "code", "tier", "region", "country", "active")
+    search_fields = ("name", "code")
+
+
+@admin.register(Participant)
+class ParticipantAdmin(LookOnly):
+    list_display = ("name", "external_user_id", "type", "team", "partner", "active")
+    list_select_related = ("team", "partner")
+    list_filter = ("type", "active")
+    search_fields = ("name", "email", "external_user_id")

@@ -1,0 +1,1 @@
+"""From earnings to approved payouts and their orders."""

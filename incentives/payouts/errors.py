@@ -1,0 +1,74 @@
+"""What can go wrong between an earning and its card."""
+
+from incentives.core.errors import DomainError
+
+
+class SelfApproval(DomainError):
+    """Promise 6: nobody approves what they created, changed or receive."""
+
+    code = "self_approval"
+    status = 403
+    user_message = (
+        "You submitted this payout, wrote its program's rules or receive it, so somebody else must decide. "
+        "Ask another approver."
+    )
+
+
+class SameApprover(DomainError):
+    code = "same_approver"
+    status = 409
+    user_message = "You approved an earlier step of this payout. The next step needs another person."
+
+
+class StalePayout(DomainError):
+    code = "stale_payout"
+    status = 409
+    user_message = "This payout is not what the page showed. Reload the page and look at it again before approving."
+
+
+class PayoutOnHold(DomainError):
+    code = "payout_on_hold"
+    status = 409
+
+    def __init__(self, holds):
+        reasons = "; ".join(f"{hold.get_kind_display()}: {hold.reason}" for hold in holds)
+        super().__init__(f"This payout is on hold ({reasons}). Finance can lift the hold with a reason.")
+
+
+class CannotBuild(DomainError):
+    """Nothing can be built for this program at all; each participant's own obstacle is in BuildResult.skipped."""
+
+    code = "cannot_build"
+    status = 409
+
+
+class ReasonNeeded(DomainError):
+    code = "reason_needed"
+    user_message = "Give a reason: it is shown to the person who built the payout and kept in the audit trail."
+
+
+class OrderProblem(DomainError):
+    """The catalogue or the delivery settings do not allow this card to be ordered."""
+
+    code = "order_problem"
+    status = 409
+
+
+class PolicyInvalid(DomainError):
+    """A field of an approval policy does not fit; the message names it."""
+
+    code = "policy_invalid"
+
+
+class OrderRefused(DomainError):
+    """What `rewards` refuses, as an error of ours: same code, words and status."""
+
+    def __init__(self, error):
+        self.code, self.status = error.code, error.status
+        super().__init__(error.user_message)
+
+
+class SecondPerson(DomainError):
+    code = "second_person"
+    status = 403
+    user_message = "You proposed this, so another person of finance must confirm it."

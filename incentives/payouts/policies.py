@@ -1,0 +1,41 @@
+"""Which approval steps a payout must pass, and who made it."""
+
+from incentives.payouts.models import ApprovalPolicy, Payout
+
+PERMISSION = {
+    ApprovalPolicy.Step.MANAGER: "payouts.approve_as_manager",
+    ApprovalPolicy.Step.FINANCE: "payouts.approve",
+}
+DEFAULT_STEPS = [ApprovalPolicy.Step.FINANCE.value]
+"""Without a fitting policy one person of finance decides: never nobody."""
+
+
+def policy_for(policies, *, program_id: int, participant_type: str, amount_minor: int, currency: str):
+    """The first policy in `policies` (active, in position order) that fits, or None."""
+    for policy in policies:
+        if policy.program_id not in (None, program_id) or policy.participant_type not in ("", participant_type):
+            continue
+        if policy.up_to_minor is None or (policy.currency == currency and amount_minor <= policy.up_to_minor):
+            return policy
+    return None
+
+
+def active_policies() -> list[ApprovalPolicy]:
+    return list(ApprovalPolicy.objects.filter(is_active=True).order_by("position", "pk"))
+
+
+def unconfirmed_editors() -> list[int]:
+    """Who changed a policy, an inactive one included, without a second person. Which policy fits depends on all of them,
+    so a change of any counts."""
+    changed = ApprovalPolicy.objects.filter(edited_by__isnull=False, confirmed_by__isnull=True)
+    return list(changed.order_by().values_list("edited_by", flat=True).distinct())
+
+
+def makers_of(payout: Payout) -> set[int]:
+    """User ids of everybody who created or changed what this payout pays: who submitted it, who wrote or published
+    the rules its earnings came from, and who had changed an approval policy alone. Source: promise 6."""
+    ids = {payout.submitted_by_id, *payout.policy_editors.values_list("pk", flat=True)}
+    versions = payout.allocations.values_list("earning__version__created_by", "earning__version__published_by")
+    for created_by, published_by in versions.distinct():
+        ids |= {created_by, published_by}
+    return ids - {None}

@@ -1,0 +1,45 @@
+"""Writing payouts: build, approve, settle. Every door (browser, admin, API, tasks) calls these."""
+
+from incentives.payouts.services.approve import approve_many, approve_payout, cancel_payout, reject_many, reject_payout
+from incentives.payouts.services.build import BuildResult, build_payouts
+from incentives.payouts.services.holds import lift_hold, place_hold
+from incentives.payouts.services.orders import (
+    ask_for_review,
+    confirm_decision,
+    decide_review,
+    open_channel,
+    propose_decision,
+    refresh_catalogue,
+    restart,
+    resume,
+    stop_everything,
+    withdraw_decision,
+)
+from incentives.payouts.services.policies import confirm_policy, save_policy
+from incentives.payouts.services.sweep import follow_up, sweep_once
+
+__all__ = [
+    "BuildResult",
+    "approve_many",
+    "approve_payout",
+    "ask_for_review",
+    "build_payouts",
+    "cancel_payout",
+    "confirm_decision",
+    "confirm_policy",
+    "decide_review",
+    "follow_up",
+    "lift_hold",
+    "open_channel",
+    "place_hold",
+    "propose_decision",
+    "refresh_catalogue",
+    "reject_many",
+    "reject_payout",
+    "restart",
+    "resume",
+    "save_policy",
+    "stop_everything",
+    "sweep_once",
+    "withdraw_decision",
+]

@@ -1,0 +1,280 @@
+"""Build payouts: what is due becomes cards that await approval."""
+
+import hashlib
+import json
+from collections.abc import Iterable
+from dataclasses import dataclass, field
+from datetime import timedelta
+from decimal import Decimal
+
+from django.db import transaction
+from django.db.models import Max, Q, Sum
+from django.db.models.functions import Coalesce
+from django.utils import timezone
+
+from incentives.core import audit
+from incentives.core.errors import NotAllowed
+from incentives.earnings.models import Earning, Participation
+from incentives.ledger.errors import InsufficientFunds
+from incentives.payouts.errors import CannotBuild
+from incentives.payouts.models import Hold, Payout, PayoutEarning
+from incentives.payouts.policies import DEFAULT_STEPS, active_policies, policy_for, unconfirmed_editors
+from incentives.payouts.services import states
+from incentives.payouts.services.approve import approve_automatically
+from incentives.payouts.services.holds import risk_holds
+from incentives.programs.models import Program
+from rewards import selectors as catalogue
+from rewards.money import Money
+
+EXPIRES_AFTER = timedelta(days=30)
+CARDS_AT_ONCE = 50
+"""At most this many cards for one participant in one build; the rest follows with the next."""
+
+
+@dataclass(frozen=True, slots=True)
+class Skipped:
+    """A participant who gets nothing from this build, and why in words."""
+
+    participant: object
+    due: Money
+    code: str
+    message: str
+
+
+@dataclass(slots=True)
+class BuildResult:
+    """What a build made and what it left."""
+
+    payouts: list[Payout] = field(default_factory=list)
+    skipped: list[Skipped] = field(default_factory=list)
+    carried_minor: int = 0
+
+    @property
+    def total_minor(self) -> int:
+        return sum(payout.amount_minor for payout in self.payouts)
+
+
+@dataclass(frozen=True, slots=True)
+class Plan:
+    """What the program says about paying: read once per build."""
+
+    program: Program
+    product: object
+    delivery_type: str
+    channel: str
+    minimum: Money
+    hold_days: int
+
+
+def build_payouts(
+    *, program: Program, actor=None, participations: Iterable[Participation] | None = None
+) -> BuildResult:
+    """Build payouts for everything due in `program` (or only for `participations`).
+
+    `actor` None means Laurel itself (instant programs). One card per payout; what no card can represent, or is below the
+    program's minimum, is carried. A budget without room gives payouts with a funding hold: nothing is reserved and
+    approving tries again. A repeat builds nothing, because nothing is due any more.
+    Raises: NotAllowed, CannotBuild (no budget, paused, no delivery, product not orderable).
+    """
+    if actor is not None and not actor.can("payouts.build"):
+        raise NotAllowed("Only a program manager may build payouts.")
+    plan = plan_for(program)
+    if participations is None:
+        participations = program.participations.filter(earned_minor__gt=0).order_by("pk")
+    result = BuildResult()
+    for participation in participations:
+        build_one(plan, participation.pk, actor, result)
+    return result
+
+
+def plan_for(program: Program) -> Plan:
+    """What to pay with. Raises CannotBuild naming what is missing and where to set it."""
+    if program.status not in (Program.Status.ACTIVE, Program.Status.CLOSING, Program.Status.CLOSED):
+        raise CannotBuild(
+            f"{program} is {program.get_status_display().lower()}; only a running or closed program pays."
+        )
+    if program.budget is None:
+        raise CannotBuild(f"{program} has no budget. Choose one on the program's page.")
+    if program.budget.currency != program.currency:
+        raise CannotBuild(f"{program} pays {program.currency}, its budget holds {program.budget.currency}.")
+    definition = program.current_definition
+    delivery, payout = definition.get("delivery"), definition.get("payout") or {}
+    if not delivery:
+        raise CannotBuild(f"{program} names no delivery. Add one in its definition.")
+    return Plan(
+        program=program,
+        product=_product(program, delivery),
+        delivery_type=delivery["type"],
+        channel=delivery.get("channel") or "email",
+        minimum=Money.from_decimal(Decimal(payout.get("minimum") or "0"), program.currency),
+        hold_days=int(payout.get("hold_days") or 0),
+    )
+
+
+def _product(program: Program, delivery: dict):
+    """The card to send. With several allowed the first orderable one stands until the recipient may choose."""
+    orderable = {p.product_id: p for p in catalogue.orderable_products(program.currency, delivery["type"])}
+    wanted = delivery.get("products", "any")
+    for code in orderable if wanted == "any" else wanted:
+        if code in orderable:
+            return orderable[code]
+    names = "any product" if wanted == "any" else ", ".join(wanted)
+    raise CannotBuild(f"The catalogue has no orderable {names} in {program.currency} for {delivery['type']}.")
+
+
+def build_one(plan: Plan, participation_id: int, actor, result: BuildResult) -> None:
+    """Build for one participation in one transaction, so that a refusal for one leaves the others alone."""
+    with transaction.atomic():
+        participation = (
+            Participation.objects.select_for_update(of=("self",))
+            .select_related("participant", "program")
+            .get(pk=participation_id)
+        )
+        due = due_now(participation, plan.hold_days)
+        if due.minor <= 0:
+            return
+        if problem := obstacle(plan, participation.participant, due):
+            result.skipped.append(Skipped(participation.participant, due, *problem))
+            return
+        open_earnings = _open_earnings(participation, plan.hold_days)
+        for _ in range(CARDS_AT_ONCE):
+            value = catalogue.card_value_for(plan.product, due)
+            if value is None:
+                break
+            result.payouts.append(_submit(plan, participation, value, open_earnings, actor))
+            due = due - value
+        result.carried_minor += due.minor
+
+
+def due_now(participation: Participation, hold_days: int = 0) -> Money:
+    """What is earned (older than `hold_days`) and not on a live payout, in minor units; negative when overpaid."""
+    earned = Earning.objects.filter(participation=participation)
+    if hold_days:
+        earned = earned.filter(Q(posted_at__lte=timezone.now() - timedelta(days=hold_days)) | Q(amount_minor__lt=0))
+    total = earned.aggregate(total=Coalesce(Sum("amount_minor"), 0))["total"]
+    return Money(total - live_minor(participation), participation.program.currency)
+
+
+def live_minor(participation: Participation) -> int:
+    """Sum of the payouts that use up what was earned, in minor units."""
+    live = Payout.objects.filter(participation=participation, status__in=Payout.LIVE)
+    return live.aggregate(total=Coalesce(Sum("amount_minor"), 0))["total"]
+
+
+def obstacle(plan: Plan, participant, due: Money) -> tuple[str, str] | None:
+    """(code, why in words) when this participant gets nothing now, else None."""
+    if not participant.active:
+        return "inactive", "The participant is inactive; nothing is paid until somebody decides."
+    if due < plan.minimum:
+        return "below_minimum", f"{due} is below the program's minimum of {plan.minimum} and is carried."
+    if plan.delivery_type == "DigitalDelivery" and plan.channel == "email" and not participant.email:
+        return "no_email", "No e-mail address is on file. Add one on the participant's page."
+    if plan.delivery_type == "DigitalDelivery" and plan.channel == "sms" and not participant.phone:
+        return "no_phone", "No mobile number is on file. Add one on the participant's page."
+    if plan.delivery_type == "PhysicalShipment":
+        return "no_address", "Physical cards need a postal address, which is not collected yet."
+    if catalogue.card_value_for(plan.product, due) is None:
+        return "below_smallest_card", f"{due} is less than the smallest {plan.product.name} card and is carried."
+    return None
+
+
+def _open_earnings(participation: Participation, hold_days: int) -> list[list]:
+    """[earning id, minor units not on a live payout] in the order of posting, corrections first: those are recovered
+    in full before anything new is paid."""
+    used = Sum("allocations__amount_minor", filter=Q(allocations__payout__status__in=Payout.LIVE))
+    rows = participation.earnings.annotate(used=Coalesce(used, 0)).order_by("pk")
+    if hold_days:
+        rows = rows.filter(Q(posted_at__lte=timezone.now() - timedelta(days=hold_days)) | Q(amount_minor__lt=0))
+    left = [[pk, amount - used] for pk, amount, used in rows.values_list("pk", "amount_minor", "used")]
+    return [row for row in left if row[1] < 0] + [row for row in left if row[1] > 0]
+
+
+def _submit(plan: Plan, participation: Participation, value: Money, open_earnings: list[list], actor) -> Payout:
+    payout = _new_payout(plan, participation, value, actor)
+    _allocate(payout, open_earnings)
+    policy = policy_for(
+        active_policies(),
+        program_id=plan.program.pk,
+        participant_type=participation.participant.type,
+        amount_minor=value.minor,
+        currency=value.currency,
+    )
+    payout.steps = DEFAULT_STEPS if policy is None else [str(step) for step in policy.steps]
+    payout.save(update_fields=["steps"])
+    if editors := unconfirmed_editors():
+        payout.policy_editors.add(*editors)
+    audit.record("payout.submitted", payout, actor=actor, after={"amount": str(value), "product": payout.product_code})
+    for kind, reason in risk_holds(participation.participant):
+        Hold.objects.create(payout=payout, kind=kind, reason=reason)
+    _reserve_or_hold(payout, actor)
+    if not payout.steps and not payout.holds.filter(lifted_at__isnull=True).exists():
+        approve_automatically(payout, policy.name)
+    return payout
+
+
+def _new_payout(plan: Plan, participation: Participation, value: Money, actor) -> Payout:
+    participant = participation.participant
+    by_sms = plan.channel == "sms"
+    digital = plan.delivery_type == "DigitalDelivery"
+    payout = Payout(
+        participation=participation,
+        program=plan.program,
+        participant=participant,
+        budget=plan.program.budget,
+        n=(participation.payouts.aggregate(last=Max("n"))["last"] or 0) + 1,
+        amount_minor=value.minor,
+        currency=value.currency,
+        product_code=plan.product.product_id,
+        product_name=plan.product.name,
+        delivery_type=plan.delivery_type,
+        recipient_name=participant.name,
+        recipient_email=participant.email if digital and not by_sms else "",
+        recipient_phone=participant.phone if digital and by_sms else "",
+        submitted_by=actor,
+        expires_at=timezone.now() + EXPIRES_AFTER,
+    )
+    payout.content_hash = content_hash(payout)
+    payout.save(force_insert=True)
+    return payout
+
+
+def content_hash(payout: Payout) -> str:
+    """SHA-256 over what an approver decides on. The order is refused when it no longer matches."""
+    content = [
+        str(payout.public_id),
+        payout.participation_id,
+        payout.n,
+        payout.amount_minor,
+        payout.currency,
+        payout.product_code,
+        payout.delivery_type,
+        payout.recipient_name,
+        payout.recipient_email,
+        payout.recipient_phone,
+    ]
+    return hashlib.sha256(json.dumps(content, separators=(",", ":")).encode()).hexdigest()
+
+
+def _allocate(payout: Payout, open_earnings: list[list]) -> None:
+    """Take this payout's amount from the open earnings, which shrink with it: all corrections, then the oldest first."""
+    need, rows = payout.amount_minor, []
+    for row in open_earnings:
+        pk, left = row
+        take = left if left < 0 else min(left, need)
+        if take:
+            rows.append(PayoutEarning(payout=payout, earning_id=pk, amount_minor=take))
+            need -= take
+            row[1] -= take
+        if need == 0 and left > 0:
+            break
+    if need:
+        raise RuntimeError(f"payout of {payout.amount} is not covered by earnings: {need} minor units missing")
+    PayoutEarning.objects.bulk_create(rows, batch_size=500)
+
+
+def _reserve_or_hold(payout: Payout, actor) -> None:
+    try:
+        with transaction.atomic():
+            states.reserve(payout, actor=actor)
+    except InsufficientFunds as exc:
+        Hold.objects.create(payout=payout, kind=Hold.Kind.FUNDING, reason=exc.user_message[:300])

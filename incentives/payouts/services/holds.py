@@ -1,0 +1,66 @@
+"""Holds: named reasons why a payout waits."""
+
+from datetime import timedelta
+
+from django.db import transaction
+from django.utils import timezone
+
+from incentives.core import audit
+from incentives.core.errors import IllegalTransition, NotAllowed
+from incentives.payouts.errors import ReasonNeeded
+from incentives.payouts.models import Hold, Payout
+
+CONTACT_CHANGE_DAYS = 7
+"""A recipient whose e-mail or phone changed within this many days waits for a look (reliability.md, section 3)."""
+
+
+def risk_holds(participant) -> list[tuple[str, str]]:
+    """(kind, reason) of every hold a new payout to this participant starts with."""
+    changed = participant.contact_changed_at
+    if changed and changed > timezone.now() - timedelta(days=CONTACT_CHANGE_DAYS):
+        return [(Hold.Kind.CONTACT_CHANGED, f"E-mail or phone changed on {changed:%Y-%m-%d}.")]
+    return []
+
+
+def open_holds(payout: Payout, *, but_funding: bool = False) -> list[Hold]:
+    """What keeps this payout waiting. A funding hold resolves itself: approving tries to reserve again."""
+    holds = payout.holds.filter(lifted_at__isnull=True)
+    return list(holds.exclude(kind=Hold.Kind.FUNDING) if but_funding else holds)
+
+
+def place_hold(*, payout_id: int, actor, reason: str) -> Hold:
+    """Hold a payout for review. A repeat returns the open hold. Raises NotAllowed, ReasonNeeded, IllegalTransition."""
+    if not actor.can("holds.place"):
+        raise NotAllowed
+    if not reason.strip():
+        raise ReasonNeeded
+    with transaction.atomic():
+        payout = Payout.objects.select_for_update(of=("self",)).get(pk=payout_id)
+        if payout.status != Payout.Status.SUBMITTED:
+            raise IllegalTransition(payout, "held; only a payout awaiting approval can")
+        hold, created = Hold.objects.get_or_create(
+            payout=payout,
+            kind=Hold.Kind.REVIEW,
+            lifted_at=None,
+            defaults={"reason": reason.strip()[:300], "placed_by": actor},
+        )
+        if created:
+            audit.record("hold.placed", payout, actor=actor, after={"kind": hold.kind}, reason=reason)
+    return hold
+
+
+def lift_hold(*, hold_id: int, actor, reason: str) -> Hold:
+    """Lift a hold. A repeat returns it unchanged. Raises NotAllowed (also for the recipient), ReasonNeeded."""
+    if not actor.can("holds.lift"):
+        raise NotAllowed("Only finance may lift a hold.")
+    if not reason.strip():
+        raise ReasonNeeded
+    with transaction.atomic():
+        hold = Hold.objects.select_for_update(of=("self",)).select_related("payout__participant").get(pk=hold_id)
+        if hold.payout.participant.user_id == actor.pk:
+            raise NotAllowed("You receive this payout, so somebody else must lift its hold.")
+        if hold.lifted_at is None:
+            hold.lifted_at, hold.lifted_by, hold.lifted_reason = timezone.now(), actor, reason.strip()[:300]
+            hold.save(update_fields=["lifted_at", "lifted_by", "lifted_reason"])
+            audit.record("hold.lifted", hold.payout, actor=actor, after={"kind": hold.kind}, reason=reason)
+    return hold

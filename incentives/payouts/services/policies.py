@@ -1,0 +1,84 @@
+"""Making and changing approval policies. Finance does it; a second person of finance confirms, so that nobody loosens a
+rule and then approves by it alone."""
+
+from django.db import transaction
+from django.utils import timezone
+
+from incentives.core import audit
+from incentives.core.errors import NotAllowed
+from incentives.payouts.errors import PolicyInvalid
+from incentives.payouts.models import ApprovalPolicy
+
+PERMISSION = "payouts.approve"
+FIELDS = ("name", "position", "program", "participant_type", "currency", "up_to_minor", "steps", "is_active")
+MOST_STEPS = 5
+
+
+def save_policy(*, actor, policy: ApprovalPolicy | None = None, **values) -> ApprovalPolicy:
+    """Make a policy, or change the given one; `values` are those of FIELDS. A change without a difference writes nothing.
+
+    Until `confirm_policy`, payouts built from now on are not the editor's to approve (promise 6).
+    Raises NotAllowed, PolicyInvalid.
+    """
+    if not actor.can(PERMISSION):
+        raise NotAllowed("Only finance may change approval policies.")
+    _check(values, policy)
+    with transaction.atomic():
+        if policy is not None:
+            policy = ApprovalPolicy.objects.select_for_update(of=("self",)).get(pk=policy.pk)
+        before = _shown(policy) if policy else {}
+        row = policy or ApprovalPolicy()
+        for name in FIELDS:
+            if name in values:
+                setattr(row, name, values[name])
+        after = _shown(row)
+        if before == after:
+            return row
+        row.edited_by, row.edited_at, row.confirmed_by = actor, timezone.now(), None
+        row.save()
+        audit.record("policy.changed" if policy else "policy.created", row, actor=actor, before=before, after=after)
+    return row
+
+
+def confirm_policy(*, policy: ApprovalPolicy, actor) -> ApprovalPolicy:
+    """The second person's word on a change. A repeat changes nothing. Raises NotAllowed (also for who changed it),
+    PolicyInvalid (there is nothing to confirm, or it changed in between)."""
+    if not actor.can(PERMISSION):
+        raise NotAllowed("Only finance may confirm approval policies.")
+    if policy.edited_by_id == actor.pk:
+        raise NotAllowed("You made this change; another person of finance must confirm it.")
+    with transaction.atomic():
+        same = ApprovalPolicy.objects.filter(pk=policy.pk, edited_at=policy.edited_at, edited_by__isnull=False)
+        if not same.exists():
+            raise PolicyInvalid("This policy was changed in between, or never by a person. Reload and look again.")
+        if same.filter(confirmed_by__isnull=True).update(confirmed_by=actor):
+            audit.record("policy.confirmed", policy, actor=actor, after=_shown(policy))
+    policy.refresh_from_db()
+    return policy
+
+
+def _check(values: dict, policy: ApprovalPolicy | None) -> None:
+    steps = values.get("steps", policy.steps if policy else [])
+    if len(steps) > MOST_STEPS or any(step not in ApprovalPolicy.Step.values for step in steps):
+        raise PolicyInvalid(f"steps: expected at most {MOST_STEPS}, each of {', '.join(ApprovalPolicy.Step.values)}.")
+    limit = values.get("up_to_minor", policy.up_to_minor if policy else None)
+    if limit is not None and limit <= 0:
+        raise PolicyInvalid("up to: expected an amount above zero, or nothing for any amount.")
+    if not steps and limit is None:
+        raise PolicyInvalid("Without any step a policy approves by itself, so it needs a limit: fill in “up to”.")
+    others = ApprovalPolicy.objects.exclude(pk=policy.pk) if policy else ApprovalPolicy.objects.all()
+    if others.filter(name=values.get("name", "")).exists():
+        raise PolicyInvalid("name: another policy has this name already.")
+
+
+def _shown(policy: ApprovalPolicy) -> dict:
+    return {
+        "name": policy.name,
+        "position": policy.position,
+        "program": str(policy.program or ""),
+        "participant_type": policy.participant_type,
+        "currency": policy.currency,
+        "up_to_minor": policy.up_to_minor,
+        "steps": list(policy.steps),
+        "is_active": policy.is_active,
+    }

@@ -1,0 +1,105 @@
+"""What an order's change means for its payout: heard inside the order's own transaction, so that card and ledger move
+together or not at all."""
+
+from django.dispatch import receiver
+
+from incentives.ledger import accounts
+from incentives.ledger.models import Account
+from incentives.ledger.posting import Move, post_all
+from incentives.payouts.models import Payout
+from incentives.payouts.services import states
+from rewards.models import RewardOrder
+from rewards.money import Money
+from rewards.signals import order_changed
+
+S = RewardOrder.State
+
+
+@receiver(order_changed, dispatch_uid="payouts.settle")
+def on_order_changed(sender, order: RewardOrder, old: str, new: str, **kwargs) -> None:
+    """Move the payout along with its order. A repeat changes nothing: the arrows and the posting key refuse it."""
+    payout = (
+        Payout.objects.select_for_update(of=("self",))
+        .select_related("budget", "program", "participation")
+        .filter(order=order)
+        .first()
+    )
+    if payout is None:
+        return
+    if new == S.COMPLETED:
+        _fulfil(payout, order)
+    elif new in (S.REJECTED, S.FAILED, S.CANCELLED):
+        _fail(payout, order, Payout.Status.CANCELLED if new == S.CANCELLED else Payout.Status.FAILED)
+    elif new == S.PENDING and payout.status == Payout.Status.APPROVED:
+        states.change_status(payout, Payout.Status.ORDERED)
+
+
+def _fulfil(payout: Payout, order: RewardOrder) -> None:
+    states.settle(payout)
+    states.change_status(payout, Payout.Status.FULFILLED)
+    post_all([*_cash_moves(payout, order), _paid_move(payout)])
+    adjust_recoverable(payout.participation)
+
+
+def _fail(payout: Payout, order: RewardOrder, status: str) -> None:
+    states.release(payout)
+    states.change_status(payout, status, reason=order.last_problem or "The provider refused the order.")
+
+
+def _paid_move(payout: Payout) -> Move:
+    own = accounts.participant_accounts([(str(payout.participation.public_id), payout.currency)])
+    outside = accounts.world("paid", payout.currency, book=Account.Book.PARTICIPANT)
+    inside = own[str(payout.participation.public_id)][accounts.PAID]
+    return Move(f"paid:{payout.public_id}", payout.amount, outside, inside, "paid", payout.cause)
+
+
+def _cash_moves(payout: Payout, order: RewardOrder) -> list[Move]:
+    """deposit -> cards: face value; cards -> discount: what the provider gave off; deposit -> fees.
+
+    Face value and cost are both known from these. What the provider charged beyond its own catalogue goes to `fees`;
+    what it charged less, to `discount`.
+    """
+    known = [cost for cost in (order.cost_minor, order.expected_cost_minor, payout.amount_minor) if cost is not None]
+    over = known[0] - payout.amount_minor
+    deposit, cards = (accounts.cash(name, payout.currency) for name in (accounts.DEPOSIT, accounts.CARDS))
+    moves = [Move(f"cash:{payout.public_id}", payout.amount, deposit, cards, "card", payout.cause)]
+    if over > 0:
+        fees = accounts.cash(accounts.FEES, payout.currency)
+        moves.append(Move(f"fee:{payout.public_id}", Money(over, payout.currency), deposit, fees, "fee", payout.cause))
+    elif over < 0:
+        discount = accounts.cash(accounts.DISCOUNT, payout.currency)
+        back = Money(-over, payout.currency)
+        moves.append(Move(f"discount:{payout.public_id}", back, discount, deposit, "discount", payout.cause))
+    return moves
+
+
+def adjust_recoverable(participation) -> None:
+    """Bring `recoverable` to max(0, paid - earned): what was paid and is no longer earned. Design, section 5.
+
+    Call it in the transaction that changed either. The key carries the account's number of adjustments, so a repeat
+    finds nothing to move.
+    """
+    participation.refresh_from_db(fields=["earned_minor"])
+    currency = participation.program.currency
+    own = accounts.participant_accounts([(str(participation.public_id), currency)])[str(participation.public_id)]
+    fresh = {a.bucket: a for a in Account.objects.filter(pk__in=[a.pk for a in own.values()]).select_for_update()}
+    wanted = max(0, fresh[accounts.PAID].balance_minor - fresh[accounts.EARNED].balance_minor)
+    step = wanted - fresh[accounts.RECOVERABLE].balance_minor
+    if not step:
+        return
+    inside = fresh[accounts.RECOVERABLE]
+    outside = accounts.world("recovery", currency, book=Account.Book.PARTICIPANT)
+    source, destination = (outside, inside) if step > 0 else (inside, outside)
+    n = inside.postings_in.count() + inside.postings_out.count() + 1
+    post_all(
+        [
+            Move(
+                f"recover:{participation.public_id}:{n}",
+                Money(abs(step), currency),
+                source,
+                destination,
+                "recoverable" if step > 0 else "recovered",
+                f"participation:{participation.public_id}",
+            )
+        ]
+    )

@@ -1,0 +1,96 @@
+"""After scoring: withdraw what is no longer earned, build what is due at once, expire what waited too long."""
+
+import logging
+
+from django.db import transaction
+from django.db.models import F
+from django.utils import timezone
+
+from incentives.earnings.models import Participation
+from incentives.payouts.errors import CannotBuild
+from incentives.payouts.models import Payout
+from incentives.payouts.services.approve import withdraw
+from incentives.payouts.services.build import BuildResult, build_one, live_minor, plan_for
+from incentives.payouts.services.settle import adjust_recoverable
+
+log = logging.getLogger(__name__)
+FACTS_CHANGED = "The facts it paid for changed; what is still earned is due again."
+
+
+def follow_up(limit: int = 1000) -> dict[str, int]:
+    """Look at participations scored since the last look, one short transaction each. Returns counts."""
+    done = {"looked": 0, "withdrawn": 0, "built": 0}
+    plans: dict[int, object] = {}
+    due = Participation.objects.filter(scored_seq__gt=F("paid_seq")).order_by("pk").values_list("pk", flat=True)
+    for pk in list(due[:limit]):
+        built, withdrawn = _look_at(pk, plans)
+        done["looked"] += 1
+        done["built"] += built
+        done["withdrawn"] += withdrawn
+    return done
+
+
+def _look_at(participation_id: int, plans: dict) -> tuple[int, int]:
+    with transaction.atomic():
+        locked = Participation.objects.select_for_update(of=("self",), skip_locked=True).select_related("program")
+        participation = locked.filter(pk=participation_id, scored_seq__gt=F("paid_seq")).first()
+        if participation is None:
+            return 0, 0
+        withdrawn = _withdraw_unearned(participation)
+        adjust_recoverable(participation)
+        built = _build_instant(participation, plans)
+        Participation.objects.filter(pk=participation_id).update(paid_seq=participation.scored_seq)
+    return built, withdrawn
+
+
+def _withdraw_unearned(participation: Participation) -> int:
+    """Cancel payouts that await approval, newest first, until what is live is covered by what is earned."""
+    over = live_minor(participation) - participation.earned_minor
+    if over <= 0:
+        return 0
+    waiting = participation.payouts.filter(status=Payout.Status.SUBMITTED).order_by("-pk")
+    count = 0
+    for payout in waiting.select_for_update(of=("self",)).select_related("budget", "program"):
+        if over <= 0:
+            break
+        withdraw(payout, Payout.Status.CANCELLED, reason=FACTS_CHANGED)
+        over -= payout.amount_minor
+        count += 1
+    return count
+
+
+def _build_instant(participation: Participation, plans: dict) -> int:
+    """Instant programs pay as soon as something is due. What cannot be built stands on the program's page."""
+    program = participation.program
+    if (program.current_definition.get("payout") or {}).get("when") != "instant":
+        return 0
+    if program.pk not in plans:
+        try:
+            plans[program.pk] = plan_for(program)
+        except CannotBuild as exc:
+            log.info("program %s builds no payouts: %s", program.public_id, exc.code)
+            plans[program.pk] = None
+    if plans[program.pk] is None:
+        return 0
+    result = BuildResult()
+    build_one(plans[program.pk], participation.pk, None, result)
+    return len(result.payouts)
+
+
+def expire_waiting(limit: int = 200) -> int:
+    """Payouts nobody decided in time end, and their money returns; what they paid is due again. Returns how many."""
+    count = 0
+    overdue = Payout.objects.filter(status=Payout.Status.SUBMITTED, expires_at__lt=timezone.now())
+    for pk in overdue.order_by("pk").values_list("pk", flat=True)[:limit]:
+        with transaction.atomic():
+            locked = Payout.objects.select_for_update(of=("self",)).select_related("budget", "program")
+            payout = locked.filter(pk=pk, status=Payout.Status.SUBMITTED).first()
+            if payout is not None:
+                withdraw(payout, Payout.Status.EXPIRED, reason="Nobody decided within 30 days.")
+                count += 1
+    return count
+
+
+def sweep_once(limit: int = 1000) -> dict[str, int]:
+    """What the sweep calls."""
+    return follow_up(limit) | {"expired": expire_waiting()}

@@ -1,0 +1,37 @@
+"""Addresses of payouts and orders."""
+
+from django.urls import path
+
+from incentives.payouts import bulk_views, order_views, policy_views, views
+
+app_name = "payouts"
+_ONE = "payouts/<uuid:public_id>/"
+_ORDER = "orders/<uuid:public_id>/"
+urlpatterns = [
+    path("payouts/", views.PayoutsPage.as_view(), name="list"),
+    path("payouts/build/", bulk_views.BuildPage.as_view(), name="build"),
+    path("payouts/decide/", bulk_views.DecidePage.as_view(), name="decide"),
+    path("payouts/decide/confirm/", bulk_views.DecideConfirmPage.as_view(), name="decide-confirm"),
+    path("payouts/policies/", policy_views.PoliciesPage.as_view(), name="policies"),
+    path("payouts/policies/new/", policy_views.EditPolicyPage.as_view(), name="policy-new"),
+    path("payouts/policies/<int:pk>/", policy_views.EditPolicyPage.as_view(), name="policy"),
+    path("payouts/policies/<int:pk>/confirm/", policy_views.ConfirmPolicyPage.as_view(), name="policy-confirm"),
+    path(_ONE, views.PayoutPage.as_view(), name="detail"),
+    path(f"{_ONE}approve/", views.ApprovePage.as_view(), name="approve"),
+    path(f"{_ONE}reject/", views.RejectPage.as_view(), name="reject"),
+    path(f"{_ONE}cancel/", views.CancelPage.as_view(), name="cancel"),
+    path(f"{_ONE}hold/", views.HoldPage.as_view(), name="hold"),
+    path(f"{_ONE}holds/<int:hold>/lift/", views.LiftPage.as_view(), name="lift"),
+    path("orders/", order_views.OrdersPage.as_view(), name="orders"),
+    path("orders/catalogue/", order_views.CataloguePage.as_view(), name="catalogue"),
+    path("orders/catalogue/refresh/", order_views.RefreshPage.as_view(), name="catalogue-refresh"),
+    path("orders/resume/", order_views.ResumePage.as_view(), name="resume"),
+    path("orders/open/", order_views.OpenPage.as_view(), name="open-channel"),
+    path("orders/stop/", order_views.StopPage.as_view(), name="stop"),
+    path("orders/restart/", order_views.RestartPage.as_view(), name="restart"),
+    path(_ORDER, order_views.OrderPage.as_view(), name="order"),
+    path(f"{_ORDER}review/", order_views.AskReviewPage.as_view(), name="review"),
+    path(f"{_ORDER}resolve/", order_views.ResolvePage.as_view(), name="resolve"),
+    path(f"{_ORDER}confirm/", order_views.ConfirmDecisionPage.as_view(), name="confirm-decision"),
+    path(f"{_ORDER}withdraw/", order_views.WithdrawDecisionPage.as_view(), name="withdraw-decision"),
+]

@@ -1,0 +1,15 @@
+"""Addresses of the first page and of a participant's own pages."""
+
+from django.urls import path
+
+from incentives.portal import views
+
+app_name = "portal"
+urlpatterns = [
+    path("", views.HomePage.as_view(), name="home"),
+    path("me/", views.MePage.as_view(), name="me"),
+    path("me/rewards/", views.RewardsPage.as_view(), name="rewards"),
+    path("me/rewards/<uuid:public_id>/reveal/", views.RevealPage.as_view(), name="reveal"),
+    path("me/statement/", views.StatementPage.as_view(), name="statement"),
+    path("me/people/", views.TeamPage.as_view(), name="people"),
+]

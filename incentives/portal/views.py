@@ -1,0 +1,212 @@
+"""The first page by role, and what a participant sees of their own."""
+
+from datetime import UTC, datetime
+
+from django.contrib import messages
+from django.db import transaction
+from django.db.models import Q
+from django.http import Http404, HttpResponse
+from django.shortcuts import get_object_or_404, redirect, render
+from django.urls import reverse
+from django.utils import timezone
+from django.utils.translation import gettext
+from django.utils.translation import gettext_lazy as _
+from django.views import View
+
+from incentives.accounts.models import Role
+from incentives.core import audit
+from incentives.core.listing import Column, Guarded, ListPage, Tab
+from incentives.core.pages import crumbs
+from incentives.payouts import wording
+from incentives.payouts.models import Payout
+from incentives.portal import selectors
+from rewards import services as rewards
+from rewards.errors import RewardError
+from rewards.models import DeliveryType, RewardOrder
+
+ME = (_("My rewards"), "portal:me")
+STAFF = (Role.MANAGER, Role.FINANCE, Role.ADMINISTRATOR, Role.AUDITOR)
+LATEST = 10
+
+
+class HomePage(Guarded, View):
+    """What needs this person, by role; a participant without another role goes to their own page."""
+
+    def get(self, request) -> HttpResponse:
+        roles = request.user.roles
+        if not roles:
+            return render(request, "portal/norole.html")
+        if roles.isdisjoint(STAFF):
+            return redirect("portal:me")
+        sections = {
+            "manager": selectors.manager_home() if Role.MANAGER in roles else None,
+            "finance": selectors.finance_home(request.user) if Role.FINANCE in roles else None,
+            "administrator": selectors.administrator_home() if Role.ADMINISTRATOR in roles else None,
+            "auditor": selectors.auditor_home() if Role.AUDITOR in roles else None,
+        }
+        return render(request, "portal/home.html", sections)
+
+
+# --- a participant's own ------------------------------------------------------------------------------------------------
+class Mine(Guarded):
+    """Pages of the participant behind the account. Somebody with the role but no participant sees what is missing."""
+
+    permission = "me.view"
+
+    @property
+    def participant(self):
+        return getattr(self.request.user, "participant", None)
+
+    def dispatch(self, request, *args, **kwargs):
+        if request.user.is_authenticated and self.allowed(request.user) and self.participant is None:
+            return render(request, "portal/nobody.html")
+        return super().dispatch(request, *args, **kwargs)
+
+
+class MePage(Mine, View):
+    def get(self, request) -> HttpResponse:
+        mine = self.participant
+        rewards_now = [card_of(payout) for payout in selectors.newest_payouts(mine)]
+        context = {
+            **selectors.me(mine),
+            "participant": mine,
+            "rewards": rewards_now,
+            "latest": list(selectors.own_earnings(mine)[:LATEST]),
+            "is_partner_admin": partner_of(request.user) is not None,
+        }
+        return render(request, "portal/me.html", context)
+
+
+def card_of(payout: Payout) -> dict:
+    """What components/reward.html takes."""
+    status, label, words = wording.payout_for_recipient(payout)
+    return {
+        "name": payout.product_name,
+        "program": payout.program.name,
+        "amount": payout.amount,
+        "status": status,
+        "label": label,
+        "words": words,
+        "at": payout.order.finished_at if payout.order and payout.order.finished_at else payout.created_at,
+        "image_url": payout.order.product.image_url if payout.order else "",
+        "reveal_url": reverse("portal:reveal", args=[payout.public_id]) if revealable(payout) else "",
+    }
+
+
+def revealable(payout: Payout) -> bool:
+    return (
+        payout.delivery_type == DeliveryType.LINKS
+        and payout.status == Payout.Status.FULFILLED
+        and payout.order is not None
+        and payout.order.state == RewardOrder.State.COMPLETED
+    )
+
+
+def _word(payout) -> str:
+    return wording.payout_for_recipient(payout)[0]
+
+
+class RewardsPage(Mine, ListPage):
+    title = _("My rewards")
+    search = ("product_name", "program__name")
+    default_sort = "-created_at"
+    empty_icon, empty_title = "gift", _("No rewards yet")
+    empty_text = _("They appear here as soon as something you earned is on its way.")
+    template_name = "portal/rewards.html"
+    tabs = (
+        Tab("all", _("All")),
+        Tab("way", _("On its way"), Q(status__in=selectors.ON_ITS_WAY)),
+        Tab("sent", _("Sent by the provider"), Q(status=Payout.Status.FULFILLED)),
+    )
+    columns = (
+        Column("product_name", _("Card"), sort="product_name", note="program.name"),
+        Column("amount", _("Amount"), kind="money", sort="amount_minor"),
+        Column("state", _("State"), _word, kind="status", note=lambda p: wording.payout_for_recipient(p)[2],
+               template="portal/_state.html"),
+        Column("created_at", _("Since"), kind="time", sort="created_at"),
+        Column("open", _("Open"), lambda p: revealable(p) or None, template="portal/_open.html"),
+    )  # fmt: skip
+
+    def get_queryset(self):
+        return selectors.own_payouts(self.participant)
+
+    def get_context(self) -> dict:
+        return {"crumbs": crumbs(ME)}
+
+
+class RevealPage(Guarded, View):
+    """Shows a claim link to its recipient, once per POST, and records it. For everybody else it does not exist."""
+
+    permission = "me.reveal"
+    http_method_names = ["post"]
+
+    def post(self, request, public_id) -> HttpResponse:
+        payout = get_object_or_404(
+            Payout.objects.select_related("program", "order__product", "participant"),
+            public_id=public_id,
+            participant__user=request.user,
+        )
+        if not revealable(payout):
+            raise Http404
+        try:
+            secrets = reveal(payout, request.user)
+        except RewardError:
+            messages.error(request, gettext("Your card cannot be shown right now. Please tell your program manager."))
+            return _guarded(redirect("portal:rewards"))
+        if not secrets:
+            raise Http404
+        context = {"payout": payout, "reward": card_of(payout), "secrets": secrets, "crumbs": crumbs(ME)}
+        return _guarded(render(request, "portal/reveal.html", context))
+
+
+def reveal(payout: Payout, user) -> list:
+    """Every card of the payout's order, each reveal recorded in the same transaction, without the link."""
+    with transaction.atomic():
+        cards = list(payout.order.cards.order_by("position"))
+        secrets = [rewards.reveal_card(c.pk, actor_name=str(user), actor_ref=str(user.public_id)) for c in cards]
+        for card in cards:
+            audit.record("card.revealed", payout, actor=user, after={"card": str(card.public_id)})
+    return secrets
+
+
+def _guarded(response: HttpResponse) -> HttpResponse:
+    response["Cache-Control"] = "no-store"
+    response["Referrer-Policy"] = "no-referrer"
+    return response
+
+
+class StatementPage(Mine, View):
+    """What was earned and sent in one year, to print."""
+
+    def get(self, request) -> HttpResponse:
+        mine = self.participant
+        years = selectors.statement_years(mine) or [timezone.localdate().year]
+        wanted = request.GET.get("year", "")
+        year = int(wanted) if wanted in {str(year) for year in years} else years[0]
+        zone = timezone.get_current_timezone()
+        first = datetime(year, 1, 1, tzinfo=zone).astimezone(UTC)
+        end = datetime(year + 1, 1, 1, tzinfo=zone).astimezone(UTC)
+        tabs = [{"url": f"?year={y}", "label": str(y), "current": y == year} for y in years]
+        context = {**selectors.statement(mine, first, end), "participant": mine, "year": year, "years": tabs}
+        return render(request, "portal/statement.html", {**context, "crumbs": crumbs(ME)})
+
+
+# --- a partner's people -------------------------------------------------------------------------------------------------
+def partner_of(user):
+    """The organisation this person administers, or None."""
+    mine = getattr(user, "participant", None) if Role.PARTNER_ADMIN in user.roles else None
+    return mine.partner if mine else None
+
+
+class TeamPage(Guarded, View):
+    """A partner administrator's people with what they earned; nothing of their cards."""
+
+    permission = "me.view"
+
+    def get(self, request) -> HttpResponse:
+        partner = partner_of(request.user)
+        if partner is None:
+            raise Http404
+        people = selectors.people_of(partner)
+        context = {"partner": partner, "people": people, "crumbs": crumbs(ME)}
+        return render(request, "portal/team.html", context)

@@ -1,0 +1,162 @@
+"""Targets of a program: the list, setting one, and a file of them with a preview."""
+
+from functools import cached_property
+
+import django_filters
+from django.contrib import messages
+from django.shortcuts import redirect, render
+from django.urls import reverse
+from django.utils import timezone
+from django.utils.translation import gettext, ngettext
+from django.utils.translation import gettext_lazy as _
+from django.views import View
+
+from incentives.core.errors import DomainError
+from incentives.core.listing import Column, Guarded, ListPage
+from incentives.programs import services
+from incentives.programs.forms import TargetForm, TargetsFileForm
+from incentives.programs.models import Target
+from incentives.programs.pages import ProgramPart
+from incentives.programs.selectors import current_period, measure_text, period_label
+from incentives.programs.views import ProgramAction
+from rewards.money import Money
+
+SHOWN = 200
+"""Rows of a preview."""
+
+
+class TargetFilters(django_filters.FilterSet):
+    period = django_filters.ChoiceFilter(field_name="period_start", label=_("Period"), choices=[])
+    team = django_filters.CharFilter(field_name="participant__team__name", lookup_expr="icontains", label=_("Team"))
+
+    class Meta:
+        model = Target
+        fields: list[str] = []
+
+    def __init__(self, *args, **kwargs):
+        super().__init__(*args, **kwargs)
+        days = self.queryset.order_by("period_start").values_list("period_start", flat=True).distinct()
+        self.filters["period"].extra["choices"] = [(str(day), day) for day in days]
+
+
+class TargetsPage(ProgramPart, ListPage):
+    part = "targets"
+    template_name = "programs/targets.html"
+    title = _("Targets")
+    search = ("participant__name", "participant__email", "participant__external_user_id")
+    search_hint = _("Name, e-mail address or id")
+    filterset_class = TargetFilters
+    default_sort = "participant"
+    export_name = "targets"
+    empty_icon, empty_title = "flag", _("No target is set")
+    empty_text = _("A reward that is measured against a target pays nothing to who has none.")
+
+    @cached_property
+    def columns(self):
+        definition, is_money = self.definition, self.definition.measure.metric == "amount"
+
+        def target(row):
+            return Money.from_decimal(row.value, definition.currency) if is_money else row.value
+
+        return (
+            Column(
+                "participant",
+                _("Participant"),
+                sort=("participant__name", "period_start"),
+                note="participant.team.name",
+            ),
+            Column("key", _("External user id"), "participant.key", screen=False),
+            Column("period", _("Period"), lambda row: period_label(definition, row.period_start), sort="period_start"),
+            Column("period_start", _("Period start"), kind="date", screen=False),
+            Column("value", _("Target"), target, kind="money" if is_money else "number", sort="value", phone="value"),
+            Column("updated_at", _("Set"), kind="time", sort="updated_at", note="updated_by.name"),
+        )
+
+    def get_queryset(self):
+        return Target.objects.filter(program=self.program).select_related("participant__team", "updated_by")
+
+    def get_context(self) -> dict:
+        return self.frame()
+
+
+class TargetAction(ProgramAction):
+    permission = "programs.edit"
+    part = "targets"
+
+    def success_url(self, thing) -> str:
+        return reverse("programs:targets", args=[thing.public_id])
+
+
+class SetTargetPage(TargetAction):
+    form_class = TargetForm
+    title = _("Set a target in %(program)s")
+    text = _("A target that stands for the period is replaced; what was earned is corrected by the difference.")
+    submit = _("Set the target")
+
+    def get_form_kwargs(self, thing) -> dict:
+        period = self.request.GET.get("period") or str(current_period(self.definition, timezone.now().date()))
+        initial = {"participant": self.request.GET.get("participant", "")[:254], "period": period}
+        return {"definition": self.definition, "initial": initial}
+
+    def make_form(self, thing, *data):
+        self.form = super().make_form(thing, *data[:1])
+        return self.form
+
+    def perform(self, thing, data: dict) -> str:
+        done = services.set_targets(program=thing, rows=[self.form.row], actor=self.request.user)
+        if not done["changed"]:
+            return gettext("That target stood already; nothing was changed.")
+        return gettext("The target of %(name)s is set.") % {"name": self.form.row.participant}
+
+
+class ImportTargetsPage(ProgramPart, Guarded, View):
+    """Upload, look, apply. The preview carries the lines along, and applying checks them again."""
+
+    permission = "programs.edit"
+    part = "targets"
+
+    def get(self, request, *args, **kwargs):
+        return self.show(TargetsFileForm(definition=self.definition))
+
+    def post(self, request, *args, **kwargs):
+        form = TargetsFileForm(request.POST, request.FILES, definition=self.definition)
+        if not form.is_valid():
+            return self.show(form, status=400)
+        if form.bad_rows or request.POST.get("action") != "apply":
+            return self.show(form, status=400 if form.bad_rows else 200)
+        try:
+            done = services.set_targets(program=self.program, rows=form.good_rows, actor=request.user)
+        except DomainError as exc:
+            form.add_error(None, exc.user_message)
+            return self.show(form, status=exc.status)
+        messages.success(request, _told(done))
+        return redirect("programs:targets", self.program.public_id)
+
+    def show(self, form: TargetsFileForm, status: int = 200):
+        context = {**self.frame(), "form": form, "definition": self.definition, **self.preview(form)}
+        return render(self.request, "programs/targets_import.html", context, status=status)
+
+    def preview(self, form: TargetsFileForm) -> dict:
+        if not form.rows:
+            return {}
+        standing = {(target.participant_id, target.period_start): target.value for target in self.program.targets.all()}
+        lines = []
+        for item in [*form.bad_rows, *(row for row in form.rows if not row.problem)][:SHOWN]:
+            before = standing.get((item.row.participant.pk, item.row.period_start)) if item.row else None
+            lines.append({
+                "item": item,
+                "person": item.row.participant if item.row else None,
+                "period": period_label(self.definition, item.row.period_start) if item.row else item.period,
+                "value": measure_text(self.definition, item.row.value) if item.row else item.value,
+                "before": measure_text(self.definition, before),
+                "same": item.row is not None and before == item.row.value,
+            })  # fmt: skip
+        return {"lines": lines, "total": len(form.rows), "bad": len(form.bad_rows), "source": form.source, "cut": SHOWN}
+
+
+def _told(done: dict) -> str:
+    changed = ngettext("%(n)s target is set.", "%(n)s targets are set.", done["changed"]) % {"n": done["changed"]}
+    if not done["unchanged"]:
+        return changed
+    same = ngettext("%(n)s stood already.", "%(n)s stood already.", done["unchanged"]) % {"n": done["unchanged"]}
+    return f"{changed} {same}"

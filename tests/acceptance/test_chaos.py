@@ -1,0 +1,38 @@
+"""Promises 7, 8 and 9 with real workers that are killed, a provider that misbehaves and a queue that is emptied."""
+
+import os
+
+import httpx
+import pytest
+from django.conf import settings as django_settings
+
+from incentives.payouts.checks import check_ledger
+from incentives.payouts.models import Payout
+from incentives.payouts.reconcile import reconcile
+from rewards.models import RewardOrder
+from tests.acceptance import chaos
+
+pytestmark = [pytest.mark.chaos, pytest.mark.django_db(transaction=True)]
+
+
+def test_promise_7_and_8_every_payout_becomes_one_card_whatever_breaks(processes, sandbox, settings, capsys):
+    on_postgres = django_settings.DATABASES["default"]["ENGINE"].endswith("postgresql")
+    count = int(os.environ.get("LAUREL_CHAOS_PAYOUTS", "120" if on_postgres else "40"))
+    chaos.web(processes, settings)
+    verdict = chaos.run(processes, sandbox.url, count=count, share=0.2, kill_every=1.5, limit=max(120, count / 2))
+    with capsys.disabled():
+        print(f"\nchaos: {verdict}")
+    assert chaos.unfinished() == 0
+    assert verdict.kills >= 1
+    theirs = httpx.get(f"{sandbox.url}/_sandbox/orders").json()["orders"]
+    by_po = {order["po"]: order for order in theirs}
+    assert len(by_po) == len(theirs), "one PONumber, one order"
+    for order in RewardOrder.objects.select_related("payout"):
+        if order.state == "completed":
+            assert by_po[order.po_number]["face_value"] == str(order.value.decimal)
+            assert order.payout.status == Payout.Status.FULFILLED
+        else:
+            assert order.state == "review", order.state
+    assert check_ledger() == []
+    serious = [d for d in reconcile().differences if d.serious]
+    assert [d for d in serious if d.code != "not_listed"] == []

@@ -1,0 +1,143 @@
+"""Credited activities per second: the pure rules alone, and from stored facts to posted earnings and ledger."""
+
+import itertools
+from datetime import UTC, datetime, timedelta
+from decimal import Decimal
+from time import perf_counter, process_time
+
+from tests.bench import Median, Run, bench, ratio
+
+FACTS, PEOPLE = 2000, 100
+YEARS = itertools.count(2000)
+ABOUT = """The pure side calls `credits_for` and `score` on facts in memory, once per fact and participant. End to end is `evaluate`
+on PostgreSQL in one process: facts read and locked, credits stored, participations scored, earnings and ledger postings
+written, balances moved. 100 participants, 20 deals each, 2 % with a cap per deal and a quarterly tier. *Corrected* changes every
+amount once more: each difference is posted beside what stands. *One at a time* is what a trickle of deals sees: `evaluate`
+after each, with its look for whatever else is due."""
+
+
+class Round:
+    """A program of its own in a year of its own, with facts that only it credits."""
+
+    def __init__(self, facts: int, people: int):
+        from incentives.earnings.evaluate import evaluate
+        from incentives.programs.models import Program
+        from tests.factories import make_connection, make_participant, make_program
+
+        Program.objects.update(status=Program.Status.ARCHIVED)
+        self.year = next(YEARS)
+        self.connection = make_connection()
+        self.people = [make_participant() for _ in range(people)]
+        self.program = make_program(
+            starts_on=f"{self.year}-01-01", ends_on=f"{self.year}-12-31", period="quarter",
+            rewards=[{"type": "percent", "rate": "2"}, {"type": "tiers", "tiers": [{"at": "50000", "amount": "250.00"}]}],
+            caps={"deal": "350.00"},
+        )  # fmt: skip
+        evaluate()  # notices the new version before the clock runs
+        self.states = [self.state(n) for n in range(facts)]
+        self.cpu = 0.0  # seconds of this process in the last evaluation
+
+    def state(self, n: int):
+        from incentives.crm.models import ObjectState
+
+        return ObjectState(
+            connection=self.connection, object_type="deal", object_id=f"D-{n}", state="won", kind="deal.won",
+            external_id=f"deal:D-{n}:won:1", version="t:1", state_version="t:1", win_ordinal=1, ever_won=True,
+            occurred_at=datetime(self.year, 1, 5, tzinfo=UTC) + timedelta(hours=4 * n % 8000),
+            participant=self.people[n % len(self.people)], amount=Decimal(1000 + 37 * n % 16000), currency="USD",
+            account={"segment": "Mid"}, attributes={"new_logo": True}, changed_seq=1,
+        )  # fmt: skip
+
+    def pure(self) -> float:
+        """Seconds for the rules alone, over the same facts."""
+        from incentives.earnings.facts import definition_of, fact_of, people_in
+        from incentives.programs.rules.crediting import credits_for
+        from incentives.programs.rules.scoring import score
+
+        people, definition = people_in(self.people), definition_of(self.program.current_version)
+        for number, state in enumerate(self.states):
+            state.pk = state.pk or -1 - number
+        facts = [fact_of(state, people) for state in self.states]
+        started = perf_counter()
+        credits = {}
+        for fact in facts:
+            for credit in credits_for(definition, fact, people.roster).credits:
+                credits.setdefault(credit.participant, []).append(credit)
+        cards = [score(definition, people.roster[key], {}, found) for key, found in credits.items()]
+        seconds = perf_counter() - started
+        if not cards or sum(map(len, credits.values())) != len(facts):
+            raise RuntimeError("the rules credited something else than every fact once")
+        return seconds
+
+    def evaluated(self) -> float:
+        """Seconds for the same facts through the database."""
+        from incentives.crm.models import ObjectState
+
+        for state in self.states:
+            state.pk = None
+        ObjectState.objects.bulk_create(self.states, batch_size=500)
+        return self._evaluate(len(self.states))
+
+    def corrected(self) -> float:
+        from django.db.models import F, Value
+
+        from incentives.core.fields import ScaledDecimalField
+        from incentives.crm.models import ObjectState
+
+        mine = ObjectState.objects.filter(connection=self.connection)
+        less = Value(Decimal(100), output_field=ScaledDecimalField())
+        mine.update(amount=F("amount") - less, changed_seq=F("changed_seq") + 1)
+        return self._evaluate(len(self.states))
+
+    def _evaluate(self, count: int) -> float:
+        from incentives.earnings.evaluate import evaluate
+
+        started, busy = perf_counter(), process_time()
+        done = evaluate()
+        seconds, self.cpu = perf_counter() - started, process_time() - busy
+        if done["credited"] != count or done["earnings"] < count:
+            raise RuntimeError(f"expected {count} credited facts and their earnings, found {done}")
+        return seconds
+
+    def one_by_one(self, count: int) -> float:
+        """Seconds for `count` further facts, each evaluated by itself."""
+        from incentives.crm.models import ObjectState
+
+        fresh = [self.state(len(self.states) + n) for n in range(count)]
+        seconds = 0.0
+        for state in fresh:
+            ObjectState.objects.bulk_create([state])
+            seconds += self._evaluate(1)
+        return seconds
+
+
+@bench("scoring", "Activities credited", about=ABOUT)
+def scoring(run: Run) -> None:
+    from tests.support.processes import purge_broker
+
+    facts, people, single = run.size(FACTS, 8), run.size(PEOPLE, 2), run.size(40, 1)
+    now: list[Round] = []
+    by_cpu: list[float] = []
+
+    def pure() -> float:
+        now[:] = [Round(facts, people)]
+        return now[0].pure()
+
+    def evaluated() -> float:
+        seconds = now[0].evaluated()
+        by_cpu.append(facts / now[0].cpu)
+        return seconds
+
+    contestants = {
+        "pure": pure,
+        "evaluated": evaluated,
+        "corrected": lambda: now[0].corrected(),
+        "one by one": lambda: now[0].one_by_one(single) * facts / single,
+    }
+    pure_rate, new, corrected, singly = run.alternate(contestants, units=facts, repeats=5)
+    run.row("pure rules", pure_rate, "/s")
+    run.row("end to end, new deals", new, "/s", share=ratio(new, pure_rate), of="the pure rules")
+    run.row("end to end, corrected deals", corrected, "/s", share=ratio(corrected, pure_rate), of="the pure rules")
+    run.row("new deals per second of its CPU time", Median(by_cpu), "/s", note="without PostgreSQL's own time")
+    run.row("end to end, one at a time", singly, "/s")
+    purge_broker()
