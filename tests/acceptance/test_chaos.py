@@ -4,27 +4,36 @@ import os
 
 import httpx
 import pytest
-from django.conf import settings as django_settings
+from django.db import connection
+from django.utils import timezone
 
 from incentives.payouts.checks import check_ledger
 from incentives.payouts.models import Payout
 from incentives.payouts.reconcile import reconcile
 from rewards.models import RewardOrder
 from tests.acceptance import chaos
+from tests.support.environment import ROOT
 
 pytestmark = [pytest.mark.chaos, pytest.mark.django_db(transaction=True)]
 
 
-def test_promise_7_and_8_every_payout_becomes_one_card_whatever_breaks(processes, sandbox, settings, capsys):
-    on_postgres = django_settings.DATABASES["default"]["ENGINE"].endswith("postgresql")
+def record(verdict) -> None:
+    """The figures of every run, in test-output/chaos.log."""
+    folder = ROOT / "test-output"
+    folder.mkdir(exist_ok=True)
+    with (folder / "chaos.log").open("a") as log:
+        log.write(f"{timezone.now():%Y-%m-%d %H:%M} {connection.vendor}: {verdict}\n")
+
+
+def test_promise_7_and_8_every_payout_becomes_one_card_whatever_breaks(processes, sandbox, settings):
+    on_postgres = connection.vendor == "postgresql"
     wanted = int(os.environ.get("LAUREL_CHAOS_PAYOUTS") or 0)
     count = (wanted or 120) if on_postgres else (wanted // 10 or 40)  # SQLite, one writer at a time: smaller
     chaos.web(processes, settings)
     verdict = chaos.run(
         processes, sandbox.url, count=count, share=0.2, kill_every=3 if wanted else 1.5, limit=max(120, count / 2)
     )
-    with capsys.disabled():
-        print(f"\nchaos: {verdict}")
+    record(verdict)
     assert chaos.unfinished() == 0
     assert verdict.kills >= 1
     theirs = httpx.get(f"{sandbox.url}/_sandbox/orders").json()["orders"]
