@@ -31,6 +31,7 @@ def test_a_batch_of_new_events_is_not_read_back():
         results = intake.receive_many(crm, items)
     assert {result.status for result in results} == {"accepted"}
     done = [q["sql"].split()[0] for q in found if not q["sql"].startswith(("SAVEPOINT", "RELEASE"))]
-    assert set(done) == {"INSERT"} and len(done) <= 2, "SQLite takes the rows in two parts"
+    parts = 1 if connection.vendor == "postgresql" else 2  # SQLite takes a limited number of values at once
+    assert done == ["INSERT"] * parts
     again = intake.receive_many(crm, items)
     assert {result.status for result in again} == {"duplicate"}
