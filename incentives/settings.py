@@ -81,8 +81,12 @@ INSTALLED_APPS = [
     "incentives.ledger",
     "incentives.programs",
     "incentives.crm",
+    "incentives.claims",
+    "incentives.awards",
     "incentives.earnings",
+    "incentives.simulations",
     "incentives.payouts",
+    "incentives.disputes",
     "incentives.portal",
     "incentives.operations",
 ]

@@ -13,8 +13,12 @@ urlpatterns = [
     path("", include("incentives.participants.urls")),
     path("", include("incentives.ledger.urls")),
     path("", include("incentives.crm.urls")),
+    path("", include("incentives.claims.urls")),
+    path("", include("incentives.awards.urls")),
     path("", include("incentives.earnings.urls")),
+    path("", include("incentives.simulations.urls")),
     path("", include("incentives.payouts.urls")),
+    path("", include("incentives.disputes.urls")),
     path("accounts/", include("allauth.account.urls")),
     path("admin/", admin.site.urls),
 ]

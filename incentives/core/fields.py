@@ -62,3 +62,30 @@ class CurrencyField(models.CharField):
             raise ValidationError(
                 f"{value!r} is not a currency Laurel knows; expected a code such as USD.", code="currency"
             )
+
+
+class ExactDecimalField(models.CharField):
+    """A Decimal kept as text, exactly as given: for rates, which are multiplied and never summed or sorted in SQL."""
+
+    def __init__(self, *args, **kwargs):
+        kwargs.setdefault("max_length", 40)
+        super().__init__(*args, **kwargs)
+
+    def from_db_value(self, value, expression, connection):
+        return None if value is None else Decimal(value)
+
+    def to_python(self, value):
+        if value is None or isinstance(value, Decimal):
+            return value
+        try:
+            return Decimal(str(value))
+        except InvalidOperation as exc:
+            raise ValidationError("Expected a number such as 1.0825.", code="invalid") from exc
+
+    def get_prep_value(self, value):
+        return None if value is None else format(Decimal(value).normalize(), "f")
+
+    def formfield(self, **kwargs):
+        from django import forms
+
+        return models.Field.formfield(self, **{"form_class": forms.DecimalField, **kwargs})

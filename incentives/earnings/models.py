@@ -122,6 +122,11 @@ class Earning(models.Model):
     currency = CurrencyField()
     explanation = models.TextField()
     posted_at = models.DateTimeField(auto_now_add=True)
+    booked_on = models.DateField(
+        null=True,
+        db_index=True,
+        help_text="The accounting day: when it counted, or the day it became known where that month was closed.",
+    )
 
     class Meta:
         ordering = ["pk"]
@@ -138,3 +143,36 @@ class Earning(models.Model):
     @property
     def amount(self) -> Money:
         return Money(self.amount_minor, self.currency)
+
+
+class SealedStanding(models.Model):
+    """The standing of one contest (one `rank` reward) as it decided the prizes, with its evidence. Rows are only added.
+
+    Revision 1 is sealed when the program closes. A correction of a fact that had been received by then makes the next
+    revision; facts first received after the seal never enter. `places`: rank, participant (public id and name as they were),
+    group, measure, prize in minor units, tied, reached_at. `evidence`: the definition's digest, the tie rule in words, how
+    many facts, and what differs from the revision before.
+    """
+
+    public_id = models.UUIDField(default=uuid.uuid4, unique=True, editable=False)
+    program = models.ForeignKey(Program, on_delete=models.PROTECT, related_name="standings")
+    version = models.ForeignKey(ProgramVersion, on_delete=models.PROTECT, related_name="+")
+    reward_index = models.PositiveIntegerField()
+    revision = models.PositiveIntegerField()
+    sealed_at = models.DateTimeField(help_text="The program's moment of closing: the same in every revision.")
+    recorded_at = models.DateTimeField(auto_now_add=True)
+    by = models.CharField(max_length=12)
+    ties = models.CharField(max_length=10)
+    inputs_digest = models.CharField(max_length=64)
+    places = models.JSONField(default=list)
+    evidence = models.JSONField(default=dict)
+    reason = models.CharField(max_length=300, blank=True)
+
+    class Meta:
+        ordering = ["program", "reward_index", "revision"]
+        constraints = [
+            models.UniqueConstraint(fields=["program", "reward_index", "revision"], name="standing_revision_once")
+        ]
+
+    def __str__(self):
+        return f"{self.program} standing {self.revision}"

@@ -7,7 +7,7 @@ from django.db import models
 from django.urls import reverse
 from django.utils.translation import gettext_lazy as _
 
-from incentives.core.fields import CurrencyField
+from incentives.core.fields import CurrencyField, ExactDecimalField
 from rewards.money import Money
 
 
@@ -99,3 +99,59 @@ class Posting(models.Model):
     @property
     def amount(self) -> Money:
         return Money(self.amount_minor, self.currency)
+
+
+class ExchangeRate(models.Model):
+    """What one unit of `currency` is worth in `to_currency` on the days from `starts_on` to `ends_on`, both included.
+
+    A monthly rate is one row, a daily rate one row of one day. Rows of one pair do not overlap.
+    """
+
+    currency = CurrencyField()
+    to_currency = CurrencyField()
+    starts_on = models.DateField()
+    ends_on = models.DateField()
+    rate = ExactDecimalField(help_text="Units of to_currency for one unit of currency.")
+    source = models.CharField(max_length=120, blank=True, help_text="Where the figure is from, for example ECB.")
+    set_by = models.ForeignKey(
+        settings.AUTH_USER_MODEL, null=True, blank=True, on_delete=models.PROTECT, related_name="+"
+    )
+    set_at = models.DateTimeField(auto_now=True)
+    to_credit = models.BooleanField(default=True, help_text="Changed since the earnings engine last looked.")
+
+    class Meta:
+        ordering = ["currency", "to_currency", "starts_on"]
+        constraints = [
+            models.UniqueConstraint(fields=["currency", "to_currency", "starts_on"], name="rate_once_per_day"),
+            models.CheckConstraint(condition=models.Q(ends_on__gte=models.F("starts_on")), name="rate_days_in_order"),
+            models.CheckConstraint(condition=~models.Q(currency=models.F("to_currency")), name="rate_two_currencies"),
+        ]
+
+    def __str__(self):
+        return f"1 {self.currency} = {self.rate} {self.to_currency} from {self.starts_on}"
+
+
+class PeriodClose(models.Model):
+    """A month that finance closed: nothing is booked into it any more until it is opened again, which is recorded.
+
+    What is earned or corrected for a closed month is booked on the day it becomes known.
+    """
+
+    month = models.DateField(help_text="The first day of the month.")
+    closed_at = models.DateTimeField()
+    closed_by = models.ForeignKey(settings.AUTH_USER_MODEL, on_delete=models.PROTECT, related_name="+")
+    note = models.CharField(max_length=300, blank=True)
+    reopened_at = models.DateTimeField(null=True)
+    reopened_by = models.ForeignKey(settings.AUTH_USER_MODEL, null=True, on_delete=models.PROTECT, related_name="+")
+    reopen_reason = models.CharField(max_length=300, blank=True)
+
+    class Meta:
+        ordering = ["-month", "-pk"]
+        constraints = [
+            models.UniqueConstraint(
+                fields=["month"], condition=models.Q(reopened_at__isnull=True), name="month_closed_once"
+            )
+        ]
+
+    def __str__(self):
+        return f"{self.month:%Y-%m}"

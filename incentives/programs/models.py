@@ -4,7 +4,7 @@ import uuid
 
 from django.conf import settings
 from django.db import models
-from django.db.models import Q
+from django.db.models import F, Q
 from django.urls import reverse
 from django.utils.translation import gettext_lazy as _
 
@@ -20,6 +20,7 @@ class Program(models.Model):
 
     class Status(models.TextChoices):
         DRAFT = "draft", _("Draft")
+        IN_REVIEW = "in_review", _("In review")  # a second manager confirms before it is launched
         SCHEDULED = "scheduled", _("Scheduled")
         ACTIVE = "active", _("Active")
         PAUSED = "paused", _("Paused")
@@ -28,7 +29,8 @@ class Program(models.Model):
         ARCHIVED = "archived", _("Archived")
 
     NEXT = {
-        Status.DRAFT: {Status.SCHEDULED, Status.ACTIVE, Status.ARCHIVED},
+        Status.DRAFT: {Status.IN_REVIEW, Status.SCHEDULED, Status.ACTIVE, Status.ARCHIVED},
+        Status.IN_REVIEW: {Status.DRAFT, Status.SCHEDULED, Status.ACTIVE},
         Status.SCHEDULED: {Status.ACTIVE, Status.DRAFT, Status.PAUSED},
         Status.ACTIVE: {Status.PAUSED, Status.CLOSING, Status.CLOSED},
         Status.PAUSED: {Status.ACTIVE, Status.SCHEDULED, Status.CLOSING, Status.CLOSED},
@@ -51,6 +53,7 @@ class Program(models.Model):
     owner = models.ForeignKey(USER, null=True, on_delete=models.PROTECT, related_name="+")
     created_at = models.DateTimeField(auto_now_add=True)
     launched_at = models.DateTimeField(null=True, blank=True)
+    closed_at = models.DateTimeField(null=True, blank=True, help_text="When it closed: contests were sealed then.")
     credited_version = models.PositiveIntegerField(
         default=0, editable=False, help_text="The version the earnings engine has credited facts by."
     )
@@ -88,6 +91,9 @@ class ProgramVersion(models.Model):
     created_at = models.DateTimeField(auto_now_add=True)
     published_by = models.ForeignKey(USER, null=True, on_delete=models.PROTECT, related_name="+")
     published_at = models.DateTimeField(null=True)
+    starts_at = models.DateTimeField(
+        null=True, help_text="Governs facts that count at this moment or later; empty: from the program's first day."
+    )
 
     class Meta:
         ordering = ["number"]
@@ -122,3 +128,52 @@ class Target(models.Model):
 
     def __str__(self):
         return f"{self.participant} {self.period_start}: {self.value}"
+
+
+class ProgramStop(models.Model):
+    """A time in which a `stop_when_spent` program had run out: facts first received in it do not count.
+
+    Moments, `stopped_at` included and `resumed_at` not; one that still lasts has no end.
+    """
+
+    program = models.ForeignKey(Program, on_delete=models.PROTECT, related_name="stops")
+    stopped_at = models.DateTimeField()
+    resumed_at = models.DateTimeField(null=True)
+    resumed_by = models.ForeignKey(USER, null=True, on_delete=models.PROTECT, related_name="+")
+    reason = models.CharField(max_length=300, blank=True)
+
+    class Meta:
+        ordering = ["stopped_at"]
+        constraints = [
+            models.UniqueConstraint(
+                fields=["program"], condition=Q(resumed_at__isnull=True), name="program_stopped_once_at_a_time"
+            ),
+            models.CheckConstraint(
+                condition=Q(resumed_at__isnull=True) | Q(resumed_at__gte=F("stopped_at")), name="program_stop_in_order"
+            ),
+        ]
+
+    def __str__(self):
+        return f"{self.program} from {self.stopped_at}"
+
+
+class Enrollment(models.Model):
+    """A person invited to a program beyond its eligibility rule, or excluded from it whatever the rule says."""
+
+    class State(models.TextChoices):
+        INVITED = "invited", _("Invited")
+        EXCLUDED = "excluded", _("Excluded")
+
+    program = models.ForeignKey(Program, on_delete=models.PROTECT, related_name="enrollments")
+    participant = models.ForeignKey(Participant, on_delete=models.PROTECT, related_name="enrollments")
+    state = models.CharField(max_length=10, choices=State.choices)
+    reason = models.CharField(max_length=300, blank=True)
+    set_by = models.ForeignKey(USER, null=True, on_delete=models.PROTECT, related_name="+")
+    set_at = models.DateTimeField(auto_now=True)
+
+    class Meta:
+        ordering = ["pk"]
+        constraints = [models.UniqueConstraint(fields=["program", "participant"], name="enrollment_once")]
+
+    def __str__(self):
+        return f"{self.participant}: {self.get_state_display()}"

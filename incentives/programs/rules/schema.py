@@ -19,6 +19,7 @@ from pydantic import (
     ValidationInfo,
     WithJsonSchema,
     field_validator,
+    model_serializer,
     model_validator,
 )
 from pydantic_core import PydanticCustomError
@@ -183,13 +184,20 @@ class Part(BaseModel):
 
 
 class Eligible(Part):
-    """Who can earn. An empty list does not restrict; several lists must all match."""
+    """Who can earn. An empty list does not restrict; several lists must all match. Invited people are added to those who
+    match and excluded ones taken out (Enrollment rows); with `invited_only` nobody else can earn."""
 
     types: tuple[Literal["employee", "contractor", "partner"], ...] = ()
     teams: Names = ()
     partners: Names = ()
     partner_tiers: Names = ()
     regions: Names = ()
+    invited_only: Annotated[bool, Field(strict=True)] = False
+
+    @model_serializer(mode="wrap")
+    def _short(self, handler):
+        """`invited_only` is written only where it is true: documents made before it keep their digest."""
+        return {key: value for key, value in handler(self).items() if key != "invited_only" or value}
 
 
 class Overlay(Part):
