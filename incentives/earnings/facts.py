@@ -61,6 +61,7 @@ def fact_of(state: ObjectState, people: People) -> Fact:
         attributes=state.attributes,
         metric=state.metric or None,
         value=state.value,
+        received_at=state.received_at,
         external_id=state.external_id,
         object_type=state.object_type,
         object_id=state.object_id,
