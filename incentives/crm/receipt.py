@@ -18,7 +18,8 @@ KEPT = 50
 
 def note(thing: ObjectState, state: str, mark: tuple[str, int], received_at: datetime) -> bool:
     """Take one statement into account, after the object's registers were set. Says whether `received_at` moved."""
-    receipts = thing.receipts or _of_old(thing)
+    remember(thing)
+    receipts = thing.receipts
     at = received_at.isoformat()
     receipts["first"] = min(receipts.get("first") or at, at, key=datetime.fromisoformat)
     other, won = _mark(receipts.get("other")), [row for row in receipts.get("won", []) if _mark(row) != mark]
@@ -40,13 +41,13 @@ def standing(thing: ObjectState) -> datetime | None:
     return datetime.fromisoformat(thing.receipts["first"])
 
 
-def _of_old(thing: ObjectState) -> dict:
-    """What an object stored before receipts were kept says: its one moment."""
-    if thing.received_at is None:
-        return {}
+def remember(thing: ObjectState) -> None:
+    """Give an object stored before receipts were kept what its one moment says. Call it before the registers change."""
+    if thing.receipts or thing.received_at is None:
+        return
     at = thing.received_at.isoformat()
     won = [[thing.state_version, thing.state_delivery, at]] if thing.state == "won" else []
-    return {"first": at, "won": won}
+    thing.receipts = {"first": at, "won": won}
 
 
 def _mark(row) -> tuple[str, int]:

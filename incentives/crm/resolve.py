@@ -59,6 +59,7 @@ def plain_value(value):
 
 def apply_deal(thing: ObjectState, snapshot: Snapshot, go_live_at: datetime | None) -> Change:
     """Merge a snapshot of a deal into `thing` (in memory) and say which activity follows, if any."""
+    receipt.remember(thing)
     first = not thing.version and not thing.state_version
     before, kind_before = _standing(thing), thing.kind
     thing.ever_won = thing.ever_won or snapshot.state == "won"
