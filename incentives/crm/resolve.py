@@ -124,11 +124,12 @@ def _name(thing: ObjectState, snapshot: Snapshot, change: Change) -> None:
 
 
 def apply_claim(thing: ObjectState, snapshot: Snapshot, external_id: str) -> Change:
-    """A claim waits for approval; a later statement of it before that replaces its values."""
+    """A claim waits for approval (or has it); a later statement of it before that replaces its values. One that was
+    taken back stays so, whichever statement arrives first."""
     before = _standing(thing)
     if not _merge(thing, snapshot):
         return Change("stale")
-    thing.kind = "claim.submitted"
+    thing.kind = "deal.deleted" if thing.state == "deleted" else "claim.submitted"
     if _standing(thing) == before:
         return Change("unchanged")
     thing.external_id = external_id
