@@ -22,7 +22,9 @@ SWEEPERS = (
     "incentives.core.audit.seal",
     "incentives.programs.services.advance_by_date",
     "incentives.crm.tasks.sweep_once",
+    "incentives.earnings.contests.seal_due",
     "incentives.earnings.evaluate.sweep_once",
+    "incentives.earnings.leaderboards.snapshot_due",
     "incentives.payouts.services.sweep_once",
     "rewards.sweep.sweep_once",
 )
