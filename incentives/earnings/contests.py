@@ -73,9 +73,7 @@ def _fix(version: ProgramVersion, now: datetime) -> int:
                 dirty_seq=1 if contests else 0,
             )
             if contests:
-                audit.record(
-                    "contest.sealed", program, after={"sealed_at": seal.sealed_at, "version": version.number}
-                )
+                audit.record("contest.sealed", program, after={"sealed_at": seal.sealed_at, "version": version.number})
     except IntegrityError:  # another process was quicker; its moment is the same
         return 0
     return 1
@@ -130,9 +128,7 @@ def waits(seal: ContestSeal) -> str:
 
 def _rank(seal_id: int, program_id: int) -> int:
     with transaction.atomic():
-        list(
-            Participation.objects.filter(program=program_id).select_for_update().order_by("pk").values_list("pk")
-        )
+        list(Participation.objects.filter(program=program_id).select_for_update().order_by("pk").values_list("pk"))
         locked = ContestSeal.objects.select_for_update(of=("self",)).select_related("program", "version")
         seal = locked.get(pk=seal_id)
         if seal.dirty_seq <= seal.ranked_seq or waits(seal):
@@ -285,4 +281,3 @@ def computed_prizes(seal: ContestSeal, people: People, credits, cards, received)
         for standing in standings
         for key, line in standing.lines.items()
     }
-

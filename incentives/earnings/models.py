@@ -200,7 +200,9 @@ class ContestSeal(models.Model):
 
     class Meta:
         indexes = [
-            models.Index(fields=["id"], condition=models.Q(dirty_seq__gt=models.F("ranked_seq")), name="contest_to_rank")
+            models.Index(
+                fields=["id"], condition=models.Q(dirty_seq__gt=models.F("ranked_seq")), name="contest_to_rank"
+            )
         ]
 
     def __str__(self):
@@ -221,9 +223,7 @@ class LeaderboardSnapshot(models.Model):
     ranks = models.JSONField(default=dict)
 
     class Meta:
-        constraints = [
-            models.UniqueConstraint(fields=["program", "board", "day"], name="board_snapshot_once_per_day")
-        ]
+        constraints = [models.UniqueConstraint(fields=["program", "board", "day"], name="board_snapshot_once_per_day")]
 
     def __str__(self):
         return f"{self.program} board {self.board} on {self.day}"

@@ -5,6 +5,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass, field
 
 from django.db.models import Q
+from django.utils.translation import gettext_noop
 
 from incentives.crm.models import Activity
 from incentives.earnings.facts import People
@@ -19,9 +20,9 @@ CHANGES_KEPT = 200
 CAUSES_KEPT = 20
 
 TIES = {
-    "split": "People who tie share the prizes of the ranks they occupy.",
-    "same": "People who tie each get the best prize of the ranks they occupy.",
-    "earliest": "Of people who tie, who reached the measure first stands first.",
+    "split": gettext_noop("People who tie share the prizes of the ranks they occupy."),
+    "same": gettext_noop("People who tie each get the best prize of the ranks they occupy."),
+    "earliest": gettext_noop("Of people who tie, who reached the measure first stands first."),
 }
 
 

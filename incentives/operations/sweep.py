@@ -24,7 +24,7 @@ SWEEPERS = (
     "incentives.crm.tasks.sweep_once",
     "incentives.earnings.contests.seal_due",
     "incentives.earnings.evaluate.sweep_once",
-    "incentives.earnings.leaderboards.snapshot_due",
+    "incentives.earnings.snapshots.snapshot_due",
     "incentives.payouts.services.sweep_once",
     "rewards.sweep.sweep_once",
 )

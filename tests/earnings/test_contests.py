@@ -45,6 +45,7 @@ def receive(crm, *facts, at: datetime | str = "2026-08-03T12:00:00+00:00", score
     intake.receive_many(crm, [replace(intake.prepare(fact), received_at=moment) for fact in facts])
     while process_deliveries():
         pass
+    ObjectState.objects.filter(received_at=None).update(received_at=moment)
     if score:
         evaluate()
 
@@ -250,7 +251,10 @@ def test_prizes_take_what_the_other_rewards_leave_of_the_caps(trio, crm):
     close(program)
     assert prizes(program) == {"Ana": 60_000, "Bob": 55_000}
     line = Earning.objects.get(participation__participant=ana, line_key="r1:rank")
-    assert (line.amount_minor, "limited to 300.00, the rest of 600.00 per participant" in line.explanation) == (30_000, True)
+    assert (line.amount_minor, "limited to 300.00, the rest of 600.00 per participant" in line.explanation) == (
+        30_000,
+        True,
+    )
     assert in_order()
     # a fact that came too late earns its percent; under the cap the prize gives way, the rank does not change
     receive(crm, deal("D3", ana, "1000.00"), at=END + timedelta(hours=1))
