@@ -18,7 +18,7 @@ from incentives.core import audit
 from incentives.core.listing import Column, Guarded, ListPage, Tab
 from incentives.core.pages import crumbs
 from incentives.earnings import contests
-from incentives.earnings.leaderboards import Board, Leaderboard, Shown, boards_of, leaderboard
+from incentives.earnings.leaderboards import Board, Leaderboard, Shown, boards_of, leaderboard, ruling
 from incentives.earnings.models import ContestSeal, SealedStanding
 from incentives.earnings.wording import prize_words, rule_words
 from incentives.programs.models import Program
@@ -58,10 +58,19 @@ class Rows(list):
         return iter(self)
 
 
-class LeaderboardPage(ProgramPart, ListPage):
-    """Who stands where. To htmx the part that refreshes."""
+class BoardPart(ProgramPart):
+    """A page about the contests of a program: its definition is that of the version that governs at the end."""
 
     part = "leaderboard"
+
+    @cached_property
+    def definition(self) -> Definition:
+        return ruling(self.program)
+
+
+class LeaderboardPage(BoardPart, ListPage):
+    """Who stands where. To htmx the part that refreshes."""
+
     template_name = "earnings/leaderboard.html"
     results_template = "earnings/_board_results.html"
     title = _("Leaderboard")
@@ -180,10 +189,8 @@ def seal_context(program: Program, definition: Definition, board: Leaderboard) -
 
 
 # --- history ------------------------------------------------------------------------------------------------------------
-class StandingPage(ProgramPart, Guarded, View):
+class StandingPage(BoardPart, Guarded, View):
     """Every sealed standing of a program: evidence, revisions, and what each one changed."""
-
-    part = "leaderboard"
 
     def get(self, request, *args, **kwargs) -> HttpResponse:
         rows = self.program.standings.select_related("version").defer("places").order_by("reward_index", "-revision")
@@ -236,7 +243,7 @@ class StandingPage(ProgramPart, Guarded, View):
         return Money(minor, self.program.currency)
 
 
-class EvidencePage(ProgramPart, Guarded, View):
+class EvidencePage(BoardPart, Guarded, View):
     """One sealed standing with all that decided it, as a JSON file. The download is on record."""
 
     def get(self, request, public_id, standing) -> JsonResponse:

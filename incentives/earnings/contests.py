@@ -11,7 +11,7 @@ holds its participations, so the first standing waits for it; every later one le
 """
 
 from collections.abc import Iterable
-from datetime import date, datetime, timedelta
+from datetime import date, datetime
 from functools import lru_cache
 
 from django.db import IntegrityError, transaction
@@ -20,22 +20,23 @@ from django.utils import timezone
 
 from incentives.core import audit
 from incentives.crm.models import Delivery, ObjectState
-from incentives.earnings.facts import People, definition_of, people_in
+from incentives.earnings.facts import People, people_in
 from incentives.earnings.models import ContestSeal, Credit, Participation, Scorecard, SealedStanding
+from incentives.earnings.running import inputs_for, running_of
 from incentives.earnings.standings import evidence_of, place_rows, what_differs
 from incentives.participants.models import Participant
-from incentives.programs.models import Program, ProgramVersion
+from incentives.programs.models import Program
 from incentives.programs.rules.contests import Competitor, enters, rank_competitors, rank_rewards
-from incentives.programs.rules.facts import Line, Standing
+from incentives.programs.rules.facts import Enrolment, Line, Standing
 from incentives.programs.rules.numbers import units
 from incentives.programs.rules.periods import clock, closes_at
 from incentives.programs.rules.schema import Definition
+from incentives.programs.versions import definition_of
 
 S = Program.Status
 ENDED = (S.CLOSING, S.CLOSED, S.ARCHIVED)
 """Only a program in one of these states may be sealed: scoring asks about seals for no other."""
 AT_ONCE = 50
-MARGIN = timedelta(days=2)
 
 
 # --- 1. the moment ----------------------------------------------------------------------------------------------------
@@ -46,15 +47,13 @@ def seal_due(now: datetime | None = None) -> int:
     other facts than a punctual one. Returns how many; a repeat fixes nothing.
     """
     now = now or timezone.now()
-    rows = ProgramVersion.objects.filter(
-        program__status__in=ENDED, program__contest_seal__isnull=True, published_at__isnull=False
-    )
-    newest = {version.program_id: version for version in rows.select_related("program").order_by("number")}
-    return sum(_fix(version, now) for version in newest.values())
+    ended = Program.objects.filter(status__in=ENDED, contest_seal__isnull=True, versions__published_at__isnull=False)
+    return sum(_fix(program, now) for program in ended.distinct().order_by("pk"))
 
 
-def _fix(version: ProgramVersion, now: datetime) -> int:
-    program, definition = version.program, definition_of(version)
+def _fix(program: Program, now: datetime) -> int:
+    version = running_of(program).version
+    definition = definition_of(version)
     moment = closes_at(definition)
     if program.status != S.CLOSING:
         moment = min(moment, program.closed_at or now)
@@ -116,9 +115,8 @@ def waits(seal: ContestSeal) -> str:
     program = seal.program
     if Participation.objects.filter(program=program, dirty_seq__gt=F("scored_seq")).exists():
         return "scorecards are being computed"
-    first, last = program.starts_on - MARGIN, program.ends_on + MARGIN
-    near = Q(occurred_at__date__range=(first, last)) | Q(close_date__range=(first, last))
-    if ObjectState.objects.filter(near, changed_seq__gt=F("credited_seq")).exists():
+    due = ObjectState.objects.filter(changed_seq__gt=F("credited_seq"))
+    if due.filter(running_of(program).near()).exists():
         return "activities are being credited"
     early = Delivery.objects.filter(status=Delivery.Status.PENDING, received_at__lt=seal.sealed_at)
     if not program.standings.exists() and early.exists():
@@ -149,7 +147,8 @@ def _people(program: Program) -> People:
 
 def _standings(seal: ContestSeal, definition: Definition, people: People) -> tuple[Standing, ...]:
     competitors = sealed_competitors(seal, definition, people)
-    return rank_competitors(definition, competitors, people.roster, groups_of(seal, people))
+    enrolment = inputs_for([running_of(seal.program)], people).enrolment(seal.program)
+    return rank_competitors(definition, competitors, people.roster, enrolment, groups_of(seal, people))
 
 
 def groups_of(seal: ContestSeal, people: People) -> dict[str, tuple]:
@@ -244,7 +243,7 @@ def prize_lines(participations: Iterable[Participation]) -> dict[int, list[tuple
             if program_id == participation.program_id:
                 nothing = 0, f"No prize by revision {row.revision} of the standing"
                 minor, text = _prizes(row.public_id).get(str(names[participation.participant_id]), nothing)
-                line = Line(f"r{index}:rank", index, "rank", None, None, minor, minor, text)
+                line = Line(f"r{index}:rank", index, "rank", None, None, minor, minor, text, row.version.number)
                 found[participation.pk].append((last_period(definition_of(row.version)), line))
     return found
 
@@ -254,7 +253,9 @@ def last_period(definition: Definition) -> date:
     return clock(definition).starts[-1]
 
 
-def computed_prizes(seal: ContestSeal, people: People, credits, cards, received) -> dict[tuple, int]:
+def computed_prizes(
+    seal: ContestSeal, people: People, enrolment: Enrolment, credits, cards, received
+) -> dict[tuple, int]:
     """(participant id, period, line key) -> minor units, from facts, roster and seal alone: for `recompute --check`.
 
     credits, cards: participant key -> the rules' credits and scorecards; received: fact id -> when it first reached us.
@@ -275,7 +276,7 @@ def computed_prizes(seal: ContestSeal, people: People, credits, cards, received)
                 sum(minor for start, minor in earned if start == last),
             )
         )
-    standings = rank_competitors(definition, competitors, people.roster, groups_of(seal, people))
+    standings = rank_competitors(definition, competitors, people.roster, enrolment, groups_of(seal, people))
     return {
         (people.ids[key], last, line.key): line.amount_minor
         for standing in standings

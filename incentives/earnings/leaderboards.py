@@ -5,6 +5,7 @@ rules (`rank_competitors`), over one row per participant that the database adds 
 the program is scored again. Pages, portal and wall screens all read `leaderboard`.
 """
 
+from collections import defaultdict
 from collections.abc import Iterable
 from dataclasses import dataclass
 from datetime import date, datetime
@@ -20,19 +21,19 @@ from django.utils.translation import gettext, ngettext
 
 from incentives.core.templatetags.laurel import number
 from incentives.earnings.contests import ENDED, last_period
-from incentives.earnings.facts import definition_of as parsed
 from incentives.earnings.facts import people_in
 from incentives.earnings.models import ContestSeal, LeaderboardSnapshot, Participation, SealedStanding
+from incentives.earnings.running import running_of
 from incentives.earnings.standings import group_names
 from incentives.participants.models import Participant
 from incentives.programs.models import Enrollment, Program, ProgramVersion
 from incentives.programs.rules.contests import BY_MEASURE, Competitor, rank_by_measure, rank_competitors, rank_rewards
 from incentives.programs.rules.crediting import ineligible
-from incentives.programs.rules.facts import Person, Standing
+from incentives.programs.rules.facts import NOTHING, Enrolment, Person, Standing
 from incentives.programs.rules.numbers import units
 from incentives.programs.rules.periods import closes_at
 from incentives.programs.rules.schema import Definition, Rank
-from incentives.programs.selectors import definition_of
+from incentives.programs.versions import timeline_of
 from rewards.money import Money
 
 KEPT_SECONDS = 120
@@ -62,6 +63,11 @@ class Board:
     @property
     def is_contest(self) -> bool:
         return self.index >= 0
+
+
+def ruling(program: Program) -> Definition:
+    """The definition whose contests decide: that of the version that governs at the program's end."""
+    return running_of(program).definition
 
 
 def boards_of(definition: Definition) -> list[Board]:
@@ -206,8 +212,8 @@ class Shown:
 
 # --- a board now ------------------------------------------------------------------------------------------------------
 def leaderboard(program: Program, board: Board, definition: Definition | None = None) -> Leaderboard:
-    """The board as it stands: sealed where it was sealed, else live. At most six queries for any number of rows."""
-    definition = definition or definition_of(program)
+    """The board as it stands: sealed where it was sealed, else live. At most eight queries for any number of rows."""
+    definition = definition or ruling(program)
     sealed = latest_sealed(program, board)
     if sealed is not None:
         rows = _kept(f"sealed:{sealed.public_id}", (), lambda: _sealed_rows(sealed))
@@ -306,17 +312,22 @@ def competitors_now(program: Program, definition: Definition) -> tuple[dict[str,
     return known, competitors
 
 
-def standing_now(definition: Definition, board: Board, known: dict[str, Known], competitors, groups=None) -> Standing:
+def enrolment_of(program: Program, known: dict[str, Known]) -> Enrolment:
+    states = dict(program.enrollments.values_list("participant_id", "state"))
+    return {key: states[one.pk] for key, one in known.items() if one.pk in states} if states else NOTHING
+
+
+def standing_now(definition: Definition, board: Board, known: dict[str, Known], competitors, enrolment) -> Standing:
     roster = {key: one.person() for key, one in known.items()}
     if not board.is_contest:
-        return rank_by_measure(definition, competitors, roster)
-    standings = rank_competitors(definition, competitors, roster, groups or {})
+        return rank_by_measure(definition, competitors, roster, enrolment)
+    standings = rank_competitors(definition, competitors, roster, enrolment)
     return next(found for found in standings if found.reward_index == board.index)
 
 
 def _live_rows(program: Program, definition: Definition, board: Board) -> list[Row]:
     known, competitors = competitors_now(program, definition)
-    standing = standing_now(definition, board, known, competitors)
+    standing = standing_now(definition, board, known, competitors, enrolment_of(program, known))
     if board.reward.by == "participant":
         return [_person_row(place, known[place.participant]) for place in standing.places]
     names = group_names(board.reward.by)
@@ -397,23 +408,23 @@ def programs_with(participant: Participant, programs: Iterable[Program]) -> list
     """Those of `programs` that takes_part says yes to, with their definitions, in their order. Three queries."""
     programs = [program for program in programs if program.status in Program.SCORED]
     ids = [program.pk for program in programs]
-    versions = ProgramVersion.objects.filter(program__in=ids, published_at__isnull=False).order_by("number")
-    newest = {version.program_id: version for version in versions}
+    versions = ProgramVersion.objects.filter(program__in=ids, published_at__isnull=False).defer("definition")
+    by_program: dict[int, list[ProgramVersion]] = defaultdict(list)
+    for version in versions:
+        by_program[version.program_id].append(version)
     counted = set(
         Participation.objects.filter(program__in=ids, participant=participant).values_list("program", flat=True)
     )
     enrolled = dict(Enrollment.objects.filter(program__in=ids, participant=participant).values_list("program", "state"))
     found = []
     for program in programs:
-        if program.pk in newest:
-            definition = parsed(newest[program.pk])
+        if program.pk in by_program:
+            definition = timeline_of(by_program[program.pk]).last.definition
             if program.pk in counted or _let_in(definition, participant, enrolled.get(program.pk, "")):
                 found.append((program, definition))
     return found
 
 
 def _let_in(definition: Definition, participant: Participant, enrolled: str) -> bool:
-    if enrolled:
-        return enrolled == Enrollment.State.INVITED
     person = people_in([participant]).roster[participant.key]
-    return not definition.eligible.invited_only and not ineligible(definition, person)
+    return not ineligible(definition, person, {person.key: enrolled} if enrolled else NOTHING)

@@ -6,10 +6,9 @@ from zoneinfo import ZoneInfo
 from django.db.models import Max
 from django.utils import timezone
 
-from incentives.earnings.leaderboards import boards_of, leaderboard
+from incentives.earnings.leaderboards import boards_of, leaderboard, ruling
 from incentives.earnings.models import LeaderboardSnapshot
 from incentives.programs.models import Program, ProgramVersion
-from incentives.programs.selectors import definition_of
 
 S = Program.Status
 RUNNING = (S.ACTIVE, S.PAUSED, S.CLOSING)
@@ -44,7 +43,7 @@ def _due(now: datetime) -> dict[int, date]:
 
 
 def _keep(program: Program, day: date) -> int:
-    definition = definition_of(program)
+    definition = ruling(program)
     rows = []
     for board in boards_of(definition):
         ranks = {row.group: row.rank for row in leaderboard(program, board, definition).rows}

@@ -10,12 +10,11 @@ from django.views import View
 
 from incentives.core.pages import crumbs
 from incentives.earnings.board_views import REFRESH_SECONDS, in_zone
-from incentives.earnings.leaderboards import boards_of, leaderboard, takes_part
+from incentives.earnings.leaderboards import boards_of, leaderboard, ruling, takes_part
 from incentives.earnings.wording import prize_words, rule_words
 from incentives.portal import boards
 from incentives.portal.views import Mine
 from incentives.programs.models import Program
-from incentives.programs.selectors import definition_of
 
 BOARDS = (_("Leaderboards"), "portal:boards")
 
@@ -33,7 +32,7 @@ class BoardPage(Mine, View):
 
     def get(self, request, public_id) -> HttpResponse:
         program = get_object_or_404(Program, public_id=public_id, status__in=Program.SCORED)
-        definition = definition_of(program)
+        definition = ruling(program)
         if not takes_part(program, definition, self.participant):
             raise Http404
         every = boards_of(definition)

@@ -45,7 +45,6 @@ def receive(crm, *facts, at: datetime | str = "2026-08-03T12:00:00+00:00", score
     intake.receive_many(crm, [replace(intake.prepare(fact), received_at=moment) for fact in facts])
     while process_deliveries():
         pass
-    ObjectState.objects.filter(received_at=None).update(received_at=moment)
     if score:
         evaluate()
 

@@ -16,6 +16,7 @@ from incentives.earnings.leaderboards import (
     leaderboard,
     own_group,
     programs_with,
+    ruling,
     standing_now,
     takes_part,
 )
@@ -26,7 +27,6 @@ from incentives.programs.models import Enrollment, Program
 from incentives.programs.rules.contests import rank_standings
 from incentives.programs.rules.facts import Line
 from incentives.programs.rules.facts import Scorecard as Card
-from incentives.programs.selectors import definition_of
 from rewards.money import Money
 from tests.earnings.test_contests import END, close, contest, receive
 from tests.factories import deal, make_connection, make_participant, make_partner, make_program, make_team
@@ -41,7 +41,7 @@ def crm():
 
 def board_of(program: Program, at: int = 0):
     program = Program.objects.get(pk=program.pk)
-    definition = definition_of(program)
+    definition = ruling(program)
     return leaderboard(program, boards_of(definition)[at], definition)
 
 
@@ -171,23 +171,23 @@ def test_who_takes_part(crm):
     Enrollment.objects.create(program=program, participant=invited, state="invited")
     Enrollment.objects.create(program=program, participant=excluded, state="excluded")
     Enrollment.objects.create(program=program, participant=counted, state="excluded")
-    definition = definition_of(program)
+    definition = ruling(program)
     people = [inside, outside, invited, excluded, counted]
     assert [takes_part(program, definition, p) for p in people] == [True, False, True, False, True]
     assert [bool(programs_with(p, [program])) for p in people] == [True, False, True, False, True]
     only = contest(eligible={"types": ["partner"], "invited_only": True})
-    assert not takes_part(only, definition_of(only), inside)
+    assert not takes_part(only, ruling(only), inside)
     draft = contest(launched=False)
-    assert not takes_part(draft, definition_of(draft), outside) and programs_with(outside, [draft]) == []
+    assert not takes_part(draft, ruling(draft), outside) and programs_with(outside, [draft]) == []
 
 
 def test_a_board_takes_as_many_queries_for_many_people_as_for_few(crm, django_assert_max_num_queries):
     program = contest(rewards=[{"type": "percent", "rate": "1"}, *contest_rewards()], caps={"participant": "5000.00"})
-    definition = definition_of(program)
+    definition = ruling(program)
     make_crowd(program, 300)
     for board in boards_of(definition):
         cache.clear()
-        with django_assert_max_num_queries(6):
+        with django_assert_max_num_queries(7):
             found = leaderboard(program, board, definition)
             [found.gap(n) + found.to_prize(n) for n in range(min(len(found.rows), 25))]
 
@@ -231,7 +231,7 @@ def test_a_live_board_stands_as_the_rules_rank_the_same_scorecards(people):
         starts_on="2026-03-01", ends_on="2026-04-30", period="month", caps={"period": "50.00", "participant": "90.00"},
         eligible={"types": ["employee"]}, rewards=[{"type": "percent", "rate": "1"}, *contest_rewards()],
     )  # fmt: skip
-    definition = definition_of(program)
+    definition = ruling(program)
     teams = {code: make_team_once(code) for code in "ab"}
     cards = []
     for n, (team, employed, *own) in enumerate(people):
@@ -250,7 +250,7 @@ def test_a_live_board_stands_as_the_rules_rank_the_same_scorecards(people):
     roster = people_in(Participant.objects.select_related("team", "partner")).roster
     wanted = rank_standings(definition, cards, roster)
     known, competitors = competitors_now(program, definition)
-    found = [standing_now(definition, board, known, competitors) for board in boards_of(definition)]
+    found = [standing_now(definition, board, known, competitors, {}) for board in boards_of(definition)]
     assert found == list(wanted)
 
 

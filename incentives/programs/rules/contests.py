@@ -10,7 +10,7 @@ from typing import NamedTuple
 
 from .caps import Caps
 from .crediting import ineligible
-from .facts import NOTHING, Line, Person, Place, Roster, Scorecard, Standing
+from .facts import NOTHING, Enrolment, Line, Person, Place, Roster, Scorecard, Standing
 from .limits import decimal_text
 from .numbers import allocate, from_units, units
 from .parsing import digest
@@ -64,15 +64,17 @@ def enters(received_at: datetime | None, sealed_at: datetime) -> bool:
     return received_at is None or received_at < sealed_at
 
 
-def rank_standings(definition: Definition, scorecards: Iterable[Scorecard], roster: Roster) -> tuple[Standing, ...]:
+def rank_standings(
+    definition: Definition, scorecards: Iterable[Scorecard], roster: Roster, enrolment: Enrolment = NOTHING
+) -> tuple[Standing, ...]:
     """One standing per `rank` reward, over the scorecards of everybody (all periods of the program added up).
 
-    Only a measure above zero takes part, and only people the program is for; those below `minimum` are ranked but win
-    nothing. A team's or partner's prize is divided equally among its people who added to the measure. Prizes respect
-    what the scorecards leave of the cap of the program's last period and of the participant's cap. The order of the
-    scorecards does not matter.
+    Only a measure above zero takes part, and only people the program is for (`enrolment` included); those below
+    `minimum` are ranked but win nothing. A team's or partner's prize is divided equally among its people who added to the
+    measure. Prizes respect what the scorecards leave of the cap of the program's last period and of the participant's
+    cap. The order of the scorecards does not matter.
     """
-    return rank_competitors(definition, competitors_from(definition, scorecards), roster)
+    return rank_competitors(definition, competitors_from(definition, scorecards), roster, enrolment)
 
 
 def rank_rewards(definition: Definition) -> list[tuple[int, Rank]]:
@@ -81,21 +83,33 @@ def rank_rewards(definition: Definition) -> list[tuple[int, Rank]]:
 
 
 def rank_competitors(
-    definition: Definition, competitors: Iterable[Competitor], roster: Roster, groups: Groups = NOTHING
-) -> tuple[Standing, ...]:
+    definition: Definition, competitors: Iterable[Competitor], roster: Roster, enrolment: Enrolment = NOTHING,
+    groups: Groups = NOTHING,
+) -> tuple[Standing, ...]:  # fmt: skip
     """As rank_standings, from sums. Several contests of one program take from the same caps, in their order."""
-    entrants = sorted(competitors)
-    caps = _caps_left(definition, entrants)
+    everybody = sorted(competitors)
+    caps = _caps_left(definition, everybody)
+    entrants = _entrants(definition, everybody, roster, enrolment)
     return tuple(
         _standing(definition, index, reward, entrants, roster, groups, caps)
         for index, reward in rank_rewards(definition)
     )
 
 
-def rank_by_measure(definition: Definition, competitors: Iterable[Competitor], roster: Roster) -> Standing:
+def rank_by_measure(
+    definition: Definition, competitors: Iterable[Competitor], roster: Roster, enrolment: Enrolment = NOTHING
+) -> Standing:
     """The standing of a board without prizes: by participant, equal measures share a rank. Its index is -1."""
-    entrants = sorted(competitors)
+    entrants = _entrants(definition, sorted(competitors), roster, enrolment)
     return _standing(definition, -1, BY_MEASURE, entrants, roster, NOTHING, _caps_left(definition, entrants))
+
+
+def _entrants(definition: Definition, everybody: list[Competitor], roster: Roster, enrolment) -> list[Competitor]:
+    return [one for one in everybody if _takes_part(definition, roster.get(one.participant), enrolment)]
+
+
+def _takes_part(definition: Definition, person: Person | None, enrolment: Enrolment) -> bool:
+    return person is not None and not ineligible(definition, person, enrolment)
 
 
 def competitors_from(definition: Definition, scorecards: Iterable[Scorecard]) -> list[Competitor]:
@@ -120,7 +134,7 @@ def competitors_from(definition: Definition, scorecards: Iterable[Scorecard]) ->
 
 def _standing(definition: Definition, index: int, reward: Rank, entrants, roster: Roster, groups, caps) -> Standing:
     words = Words(definition)
-    entries = _ranked(reward, _entries(definition, reward, entrants, roster, groups))
+    entries = _ranked(reward, _entries(reward, entrants, roster, groups))
     minimum = 1 if reward.minimum is None else max(units(reward.minimum), 1)
     places: list[Place] = []
     lines: dict[str, Line] = {}
@@ -137,21 +151,20 @@ def _standing(definition: Definition, index: int, reward: Rank, entrants, roster
     return Standing(index, reward.by, reward.ties, tuple(places), lines, _inputs_digest(definition, index, entries))
 
 
-def _entries(definition: Definition, reward: Rank, entrants: list[Competitor], roster: Roster, groups) -> list[Entry]:
+def _entries(reward: Rank, entrants: list[Competitor], roster: Roster, groups: Groups) -> list[Entry]:
     found: dict[str, Entry] = {}
     for one in entrants:
-        person = roster.get(one.participant)
-        group = _group(reward, person, groups)
-        if group is None or ineligible(definition, person):
+        group = _group(reward, roster[one.participant], groups)
+        if group is None:
             continue
         entry = found.setdefault(group, Entry(group, []))
         entry.add(one.participant, one.measure, one.reached_at)
     return [entry for entry in found.values() if entry.measure > 0]
 
 
-def _group(reward: Rank, person: Person | None, groups: Groups) -> str | None:
-    if person is None or reward.by == "participant":
-        return person and person.key
+def _group(reward: Rank, person: Person, groups: Groups) -> str | None:
+    if reward.by == "participant":
+        return person.key
     team, partner = groups.get(person.key, (person.team, person.partner))
     return team if reward.by == "team" else partner
 
