@@ -124,6 +124,13 @@ def waits(seal: ContestSeal) -> str:
     return ""
 
 
+def settled(program: Program) -> bool:
+    """Whether the program closed and every prize is decided and scored, so that `at_close` payouts are complete."""
+    seal = ContestSeal.objects.filter(program=program).first()
+    due = Participation.objects.filter(program=program, dirty_seq__gt=F("scored_seq"))
+    return seal is not None and seal.dirty_seq <= seal.ranked_seq and not due.exists()
+
+
 def _rank(seal_id: int, program_id: int) -> int:
     with transaction.atomic():
         list(Participation.objects.filter(program=program_id).select_for_update().order_by("pk").values_list("pk"))

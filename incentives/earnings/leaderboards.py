@@ -38,7 +38,7 @@ from rewards.money import Money
 
 KEPT_SECONDS = 120
 """Names and teams change without a scoring: a board is computed anew after so long anyway."""
-LARGE, LARGE_SECONDS = 1000, 3
+LARGE, LARGE_SECONDS = 1000, 5
 """A board of more rows than LARGE is computed at most every so many seconds, however fast facts come in."""
 
 
@@ -321,8 +321,7 @@ def standing_now(definition: Definition, board: Board, known: dict[str, Known], 
     roster = {key: one.person() for key, one in known.items()}
     if not board.is_contest:
         return rank_by_measure(definition, competitors, roster, enrolment)
-    standings = rank_competitors(definition, competitors, roster, enrolment)
-    return next(found for found in standings if found.reward_index == board.index)
+    return rank_competitors(definition, competitors, roster, enrolment, only=board.index)[-1]
 
 
 def _live_rows(program: Program, definition: Definition, board: Board) -> list[Row]:

@@ -88,9 +88,9 @@ def test_nothing_is_won_before_the_close_and_everything_at_it(trio, crm):
     ana, bob, cyd = trio
     program = contest()
     receive(crm, deal("D1", ana, "300.00"), deal("D2", bob, "200.00"), deal("D3", cyd, "100.00"))
-    assert prizes(program) == {} and in_order()
+    assert prizes(program) == {} and in_order() and not contests.settled(program)
     close(program)
-    assert prizes(program) == {"Ana": 100_000, "Bob": 50_000, "Cyd": 10_000}
+    assert prizes(program) == {"Ana": 100_000, "Bob": 50_000, "Cyd": 10_000} and contests.settled(program)
     standing = SealedStanding.objects.get()
     assert (standing.revision, standing.sealed_at, standing.by, standing.ties) == (1, END, "participant", "split")
     assert places(standing) == [(1, "Ana", 100_000), (2, "Bob", 50_000), (3, "Cyd", 10_000)]

@@ -84,15 +84,20 @@ def rank_rewards(definition: Definition) -> list[tuple[int, Rank]]:
 
 def rank_competitors(
     definition: Definition, competitors: Iterable[Competitor], roster: Roster, enrolment: Enrolment = NOTHING,
-    groups: Groups = NOTHING,
+    groups: Groups = NOTHING, *, only: int | None = None,
 ) -> tuple[Standing, ...]:  # fmt: skip
-    """As rank_standings, from sums. Several contests of one program take from the same caps, in their order."""
+    """As rank_standings, from sums. Several contests of one program take from the same caps, in their order.
+
+    `only`: the index of the one contest that is wanted; it comes last, after those it shares caps with.
+    """
     everybody = sorted(competitors)
     caps = _caps_left(definition, everybody)
     entrants = _entrants(definition, everybody, roster, enrolment)
+    shared = definition.caps.period is not None or definition.caps.participant is not None
     return tuple(
         _standing(definition, index, reward, entrants, roster, groups, caps)
         for index, reward in rank_rewards(definition)
+        if only is None or index == only or (shared and index < only)
     )
 
 
