@@ -8,7 +8,7 @@ leaves the rows due. Rows are claimed with SKIP LOCKED where the database has it
 import logging
 import time
 from collections import defaultdict
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from celery import current_app
 from django.db import transaction
@@ -18,6 +18,7 @@ from django.utils import timezone
 from incentives.crm.models import ObjectState
 from incentives.earnings.dirty import mark_dirty, participations_of
 from incentives.earnings.facts import counts, fact_of, people_in, people_of, targets_of
+from incentives.earnings.grouping import siblings_of, stacked
 from incentives.earnings.models import Credit, Earning, Participation, Scorecard
 from incentives.earnings.notice import notice_changes
 from incentives.earnings.running import Running, inputs_for, running_programs
@@ -203,7 +204,22 @@ class Computed:
 
 
 def compute(participations: list[Participation]) -> list[Computed]:
-    """Score from the stored credits; writes nothing."""
+    """Score from the stored credits, beside what the same people have in other programs that stack; writes nothing."""
+    scored = _scored([*participations, *siblings_of(participations)])
+    stacking: dict[int, list[int]] = defaultdict(list)
+    for place, item in enumerate(scored):
+        if item.running is not None and item.running.program.stacks:
+            stacking[item.participation.participant_id].append(place)
+    for places in stacking.values():
+        if len(places) > 1:
+            cards = stacked([(scored[place].running, scored[place].scorecards) for place in places])
+            for place, found in zip(places, cards, strict=True):
+                scored[place] = replace(scored[place], scorecards=found)
+    return scored[: len(participations)]
+
+
+def _scored(participations: list[Participation]) -> list[Computed]:
+    """Each participation by itself."""
     rows = Participant.objects.filter(pk__in={p.participant_id for p in participations})
     people = people_in(rows.select_related("team", "partner"))
     credits = _credits_by_participation(participations, people.keys)

@@ -1,7 +1,7 @@
 """Promise 2: recompute everything from nothing and compare it with what is stored."""
 
 from collections import defaultdict
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from datetime import date
 
@@ -9,11 +9,13 @@ from django.db.models import F, Sum
 
 from incentives.crm.models import ObjectState
 from incentives.earnings.evaluate import evaluate
-from incentives.earnings.facts import counts, fact_of, people_in, targets_of
+from incentives.earnings.facts import People, counts, fact_of, people_in, targets_of
+from incentives.earnings.grouping import stacked
 from incentives.earnings.models import Earning, Participation
-from incentives.earnings.running import inputs_for, running_programs
+from incentives.earnings.running import Inputs, Running, inputs_for, running_programs
 from incentives.participants.models import Participant
 from incentives.programs.models import Program
+from incentives.programs.rules.facts import Scorecard
 from rewards.money import Money
 
 
@@ -33,44 +35,77 @@ class Difference:
         return f"{self.program} {self.participant} {self.period_start} {self.line_key}: stored {stored}, is {computed}"
 
 
+Cards = dict[str, Sequence[Scorecard]]
+"""participant key -> scorecards in one program"""
+
+
 def check() -> Iterator[Difference]:
-    """Every line that differs, computed from facts, roster, targets and versions alone; reads no stored credit and
+    """Every line that differs, computed from facts, roster, targets, rates and versions alone; reads no stored credit and
     writes nothing. Facts still waiting to be credited count as they stand, so run it when nothing is due."""
     people = people_in(Participant.objects.select_related("team", "partner"))
-    roster, ids, keys = people.roster, people.ids, people.keys
-    programs, scored = running_programs(), set()
+    programs = running_programs()
     inputs = inputs_for(programs, people)
+    beside: list[tuple[Running, Cards]] = []
     for running in programs:
-        scored.add(running.program.pk)
-        credits = defaultdict(list)
-        for state in ObjectState.objects.order_by("pk").iterator(chunk_size=2000):
-            if counts(state) and running.may_count(state):
-                for credit in inputs.credits(running, fact_of(state, people)).credits:
-                    credits[credit.participant].append(credit)
-        targets = targets_of(running.program.pk, keys)
-        computed = {}
-        for key in set(credits) | set(_known(running.program, keys)):
-            for card in running.timeline.score(roster[key], targets[ids[key]], credits.get(key, [])):
-                for line in card.lines:
-                    computed[ids[key], card.period_start, line.key] = line.amount_minor
-        yield from _compare(running.program, computed, roster, keys)
-    for program in Program.objects.exclude(pk__in=scored):
-        yield from _compare(program, {}, roster, keys)
+        cards = _from_nothing(running, inputs)
+        if running.program.stacks:
+            beside.append((running, cards))
+        else:
+            yield from _compare(running.program, _lines(cards, people), people)
+    for running, cards in _stacked(beside):
+        yield from _compare(running.program, _lines(cards, people), people)
+    for program in Program.objects.exclude(pk__in=[running.program.pk for running in programs]):
+        yield from _compare(program, {}, people)
     yield from _wrong_totals()
+
+
+def _from_nothing(running: Running, inputs: Inputs) -> Cards:
+    """Everybody's scorecards in one program, before stacking."""
+    people, credits = inputs.people, defaultdict(list)
+    for state in ObjectState.objects.order_by("pk").iterator(chunk_size=2000):
+        if counts(state) and running.may_count(state):
+            for credit in inputs.credits(running, fact_of(state, people)).credits:
+                credits[credit.participant].append(credit)
+    targets = targets_of(running.program.pk, people.keys)
+    keys = set(credits) | set(_known(running.program, people.keys))
+    return {
+        key: running.timeline.score(people.roster[key], targets[people.ids[key]], credits.get(key, [])) for key in keys
+    }
+
+
+def _stacked(beside: list[tuple[Running, Cards]]) -> list[tuple[Running, Cards]]:
+    """The programs that stack, each participant's scorecards beside each other."""
+    found: list[tuple[Running, Cards]] = [(running, {}) for running, _ in beside]
+    for key in {key for _, cards in beside for key in cards}:
+        places = [place for place, (_, cards) in enumerate(beside) if key in cards]
+        for place, cards in zip(places, stacked([(beside[p][0], beside[p][1][key]) for p in places]), strict=True):
+            found[place][1][key] = cards
+    return found
+
+
+def _lines(cards: Cards, people: People) -> dict[tuple, int]:
+    """(participant id, start of period, line key) -> minor units"""
+    return {
+        (people.ids[key], card.period_start, line.key): line.amount_minor
+        for key, own in cards.items()
+        for card in own
+        for line in card.lines
+    }
 
 
 def _known(program: Program, keys) -> list[str]:
     return [keys[pk] for pk in program.participations.values_list("participant_id", flat=True)]
 
 
-def _compare(program: Program, computed: dict, roster, keys) -> Iterator[Difference]:
+def _compare(program: Program, computed: dict, people: People) -> Iterator[Difference]:
     rows = Earning.objects.filter(participation__program=program)
     grouped = rows.values_list("participation__participant_id", "period_start", "line_key")
     stored = {(p, d, k): total for p, d, k, total in grouped.annotate(total=Sum("amount_minor")).order_by()}
     for key in sorted(set(computed) | set(stored), key=str):
         was, now = stored.get(key, 0), computed.get(key, 0)
         if was != now:
-            yield Difference(program, roster[keys[key[0]]].name, key[1], key[2], was, now)
+            name = people.roster[people.keys[key[0]]].name
+            yield Difference(program, name, key[1], key[2], was, now)
 
 
 def _wrong_totals() -> Iterator[Difference]:
