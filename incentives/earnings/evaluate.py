@@ -22,6 +22,7 @@ from incentives.earnings.grouping import siblings_of, stacked
 from incentives.earnings.models import Credit, Earning, Participation, Scorecard
 from incentives.earnings.notice import notice_changes
 from incentives.earnings.running import Running, inputs_for, running_programs
+from incentives.earnings.stops import stop_spent_programs
 from incentives.ledger import accounts
 from incentives.ledger.models import Account
 from incentives.ledger.posting import Move, post_all
@@ -38,10 +39,19 @@ CARDS_AT_ONCE = 25
 def evaluate(*, limit: int = 10**9, seconds: float | None = None) -> dict[str, int]:
     """Credit and score until nothing is due, `limit` rows were handled or the time is up. Returns counts.
 
-    A repeat does nothing. Payouts are told at the end.
+    A repeat does nothing. Programs whose budget this has spent are stopped. Payouts are told at the end.
     """
     until = None if seconds is None else time.monotonic() + seconds
     done = {"credited": 0, "scored": 0, "earnings": 0}
+    _until_nothing_is_due(done, limit, until)
+    while done["scored"] and stop_spent_programs() and _in_time(until):  # what came in meanwhile no longer counts
+        _until_nothing_is_due(done, limit, until)
+    if done["scored"]:
+        nudge_payouts()
+    return done
+
+
+def _until_nothing_is_due(done: dict[str, int], limit: int, until: float | None) -> None:
     notice_changes()
     n = OBJECTS_AT_ONCE
     while done["credited"] < limit and n >= OBJECTS_AT_ONCE and _in_time(until):  # a batch not full was the last
@@ -51,9 +61,6 @@ def evaluate(*, limit: int = 10**9, seconds: float | None = None) -> dict[str, i
         n, posted = score_batch()
         done["scored"] += n
         done["earnings"] += posted
-    if done["scored"]:
-        nudge_payouts()
-    return done
 
 
 def _in_time(until: float | None) -> bool:
@@ -68,8 +75,11 @@ def something_is_due() -> bool:
 
 
 def sweep_once(limit: int = 2000) -> dict[str, int]:
-    """What the sweep calls: finds whatever a lost message left behind."""
-    return evaluate(limit=limit, seconds=20)
+    """What the sweep calls: finds whatever a lost message left behind, and budgets that lost their room otherwise."""
+    done = evaluate(limit=limit, seconds=20)
+    if not done["scored"]:
+        stop_spent_programs()
+    return done
 
 
 def nudge_payouts() -> None:
