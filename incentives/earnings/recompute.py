@@ -2,20 +2,21 @@
 
 from collections import defaultdict
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
-from datetime import date
+from dataclasses import dataclass, field
+from datetime import date, datetime
 
 from django.db.models import F, Sum
 
 from incentives.crm.models import ObjectState
+from incentives.earnings import contests
 from incentives.earnings.evaluate import evaluate
 from incentives.earnings.facts import People, counts, fact_of, people_in, targets_of
 from incentives.earnings.grouping import stacked
-from incentives.earnings.models import Earning, Participation
+from incentives.earnings.models import ContestSeal, Earning, Participation
 from incentives.earnings.running import Inputs, Running, inputs_for, running_programs
 from incentives.participants.models import Participant
 from incentives.programs.models import Program
-from incentives.programs.rules.facts import Scorecard
+from incentives.programs.rules.facts import Credit, Scorecard
 from rewards.money import Money
 
 
@@ -35,8 +36,14 @@ class Difference:
         return f"{self.program} {self.participant} {self.period_start} {self.line_key}: stored {stored}, is {computed}"
 
 
-Cards = dict[str, Sequence[Scorecard]]
-"""participant key -> scorecards in one program"""
+@dataclass(slots=True)
+class Computed:
+    """One program from nothing: each participant's scorecards, and what a sealed contest reads besides."""
+
+    running: Running
+    cards: dict[str, Sequence[Scorecard]] = field(default_factory=dict)
+    credits: dict[str, list[Credit]] = field(default_factory=lambda: defaultdict(list))
+    received: dict[str, datetime | None] = field(default_factory=dict)  # fact id -> when it first reached us
 
 
 def check() -> Iterator[Difference]:
@@ -45,52 +52,59 @@ def check() -> Iterator[Difference]:
     people = people_in(Participant.objects.select_related("team", "partner"))
     programs = running_programs()
     inputs = inputs_for(programs, people)
-    beside: list[tuple[Running, Cards]] = []
+    seals = {seal.program_id: seal for seal in ContestSeal.objects.filter(contests__gt=0).select_related("version")}
+    beside: list[Computed] = []
     for running in programs:
-        cards = _from_nothing(running, inputs)
+        found = _from_nothing(running, inputs)
         if running.program.stacks:
-            beside.append((running, cards))
+            beside.append(found)
         else:
-            yield from _compare(running.program, _lines(cards, people), people)
-    for running, cards in _stacked(beside):
-        yield from _compare(running.program, _lines(cards, people), people)
+            yield from _compare(running.program, _lines(found, inputs, seals), people)
+    _stack(beside)
+    for found in beside:
+        yield from _compare(found.running.program, _lines(found, inputs, seals), people)
     for program in Program.objects.exclude(pk__in=[running.program.pk for running in programs]):
         yield from _compare(program, {}, people)
     yield from _wrong_totals()
 
 
-def _from_nothing(running: Running, inputs: Inputs) -> Cards:
+def _from_nothing(running: Running, inputs: Inputs) -> Computed:
     """Everybody's scorecards in one program, before stacking."""
-    people, credits = inputs.people, defaultdict(list)
+    people, found = inputs.people, Computed(running)
     for state in ObjectState.objects.order_by("pk").iterator(chunk_size=2000):
         if counts(state) and running.may_count(state):
+            found.received[str(state.pk)] = state.received_at
             for credit in inputs.credits(running, fact_of(state, people)).credits:
-                credits[credit.participant].append(credit)
+                found.credits[credit.participant].append(credit)
     targets = targets_of(running.program.pk, people.keys)
-    keys = set(credits) | set(_known(running.program, people.keys))
-    return {
-        key: running.timeline.score(people.roster[key], targets[people.ids[key]], credits.get(key, [])) for key in keys
-    }
-
-
-def _stacked(beside: list[tuple[Running, Cards]]) -> list[tuple[Running, Cards]]:
-    """The programs that stack, each participant's scorecards beside each other."""
-    found: list[tuple[Running, Cards]] = [(running, {}) for running, _ in beside]
-    for key in {key for _, cards in beside for key in cards}:
-        places = [place for place, (_, cards) in enumerate(beside) if key in cards]
-        for place, cards in zip(places, stacked([(beside[p][0], beside[p][1][key]) for p in places]), strict=True):
-            found[place][1][key] = cards
+    for key in set(found.credits) | set(_known(running.program, people.keys)):
+        own = found.credits.get(key, [])
+        found.cards[key] = running.timeline.score(people.roster[key], targets[people.ids[key]], own)
     return found
 
 
-def _lines(cards: Cards, people: People) -> dict[tuple, int]:
-    """(participant id, start of period, line key) -> minor units"""
-    return {
+def _stack(beside: list[Computed]) -> None:
+    """Put each participant's scorecards in programs that stack beside each other."""
+    for key in {key for found in beside for key in found.cards}:
+        own = [found for found in beside if key in found.cards]
+        together = stacked([(found.running, found.cards[key]) for found in own])
+        for found, cards in zip(own, together, strict=True):
+            found.cards[key] = cards
+
+
+def _lines(found: Computed, inputs: Inputs, seals: dict[int, ContestSeal]) -> dict[tuple, int]:
+    """(participant id, start of period, line key) -> minor units, prizes included."""
+    people, program = inputs.people, found.running.program
+    lines = {
         (people.ids[key], card.period_start, line.key): line.amount_minor
-        for key, own in cards.items()
+        for key, own in found.cards.items()
         for card in own
         for line in card.lines
     }
+    if seal := seals.get(program.pk):
+        enrolment = inputs.enrolment(program)
+        lines |= contests.computed_prizes(seal, people, enrolment, found.credits, found.cards, found.received)
+    return lines
 
 
 def _known(program: Program, keys) -> list[str]:
