@@ -35,7 +35,7 @@ def makers_of(payout: Payout) -> set[int]:
     """User ids of everybody who created or changed what this payout pays: who submitted it, who wrote or published
     the rules its earnings came from, and who had changed an approval policy alone. Source: promise 6."""
     ids = {payout.submitted_by_id, *payout.policy_editors.values_list("pk", flat=True)}
-    versions = payout.allocations.values_list("earning__version__created_by", "earning__version__published_by")
-    for created_by, published_by in versions.distinct():
-        ids |= {created_by, published_by}
+    roles = ("created_by", "edited_by", "published_by", "writers")
+    for row in payout.allocations.values_list(*(f"earning__version__{role}" for role in roles)).distinct():
+        ids |= set(row)
     return ids - {None}

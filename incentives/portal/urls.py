@@ -2,7 +2,7 @@
 
 from django.urls import path
 
-from incentives.portal import views
+from incentives.portal import terms_views, views
 
 app_name = "portal"
 urlpatterns = [
@@ -11,5 +11,7 @@ urlpatterns = [
     path("me/rewards/", views.RewardsPage.as_view(), name="rewards"),
     path("me/rewards/<uuid:public_id>/reveal/", views.RevealPage.as_view(), name="reveal"),
     path("me/statement/", views.StatementPage.as_view(), name="statement"),
+    path("me/terms/", terms_views.TermsPage.as_view(), name="terms"),
+    path("me/terms/<uuid:public_id>/", terms_views.TermsTextPage.as_view(), name="terms-text"),
     path("me/people/", views.TeamPage.as_view(), name="people"),
 ]

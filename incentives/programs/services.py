@@ -2,7 +2,7 @@
 
 import logging
 from dataclasses import dataclass
-from datetime import date
+from datetime import date, datetime
 from decimal import Decimal
 
 from celery import current_app
@@ -13,12 +13,28 @@ from incentives.core import audit
 from incentives.core.errors import IllegalTransition, NotAllowed
 from incentives.ledger.models import Budget
 from incentives.participants.models import Participant
-from incentives.programs.errors import CannotLaunch, ProgramInvalid, TargetInvalid
+from incentives.programs import review_limits
+from incentives.programs.errors import CannotLaunch, NeedsReview, ProgramInvalid, TargetInvalid
+from incentives.programs.life import change_status, move, runs_again_by
 from incentives.programs.models import Program, ProgramVersion, Target
 from incentives.programs.rules.parsing import canonical, digest, parse_definition
-from incentives.programs.rules.periods import period_start
+from incentives.programs.rules.periods import period_start, window
 from incentives.programs.rules.schema import Definition
 
+__all__ = [
+    "TargetRow",
+    "change_status",
+    "create_program",
+    "edit_draft",
+    "launch",
+    "nudge_earnings",
+    "set_budget",
+    "set_targets",
+    "start_problems",
+    "take_back_review",
+    "target_problem",
+    "what_is_missing",
+]
 log = logging.getLogger(__name__)
 S = Program.Status
 
@@ -43,6 +59,7 @@ def create_program(*, document, actor, budget: Budget | None = None) -> Program:
 def edit_draft(*, program: Program, document, actor, note: str = "") -> ProgramVersion:
     """Write the draft version anew, or start one beside the published version. Published versions never change.
 
+    One that waits for a review goes back to its writer: what a reviewer reads is what is published.
     Raises as create_program; IllegalTransition for a closed program; ProgramInvalid when the currency of a program that
     has earned would change.
     """
@@ -58,13 +75,11 @@ def edit_draft(*, program: Program, document, actor, note: str = "") -> ProgramV
         draft = program.versions.filter(published_at__isnull=True).first()
         before = draft.digest if draft else ""
         if draft:
-            draft.definition, draft.digest, draft.note, draft.created_by = (
-                canonical(definition),
-                digest(definition),
-                note,
-                actor,
-            )
+            draft.definition, draft.digest, draft.note = canonical(definition), digest(definition), note
+            draft.edited_by, draft.returned_reason = actor, ""
             draft.save()
+            draft.writers.add(actor)
+            take_back_review(program, draft, actor, "edited")
         else:
             last = program.versions.order_by("-number").first()
             draft = _new_version(program, last.number + 1, definition, actor, note)
@@ -83,44 +98,105 @@ def edit_draft(*, program: Program, document, actor, note: str = "") -> ProgramV
 
 
 def set_budget(*, program: Program, budget: Budget | None, actor) -> Program:
-    """Choose what the program is paid from. Raises NotAllowed, ProgramInvalid."""
+    """Choose what the program is paid from. What waits for a review goes back to its writer.
+
+    Raises NotAllowed, ProgramInvalid, NeedsReview (who published the rules alone may not move them to a budget that asks
+    for a second manager).
+    """
     _require(actor, "programs.edit")
     _check_budget(program.currency, budget)
     with transaction.atomic():
+        program = Program.objects.select_for_update(of=("self",)).get(pk=program.pk)
         before = str(program.budget or "")
+        _check_second_manager(program, budget, actor)
         program.budget = budget
         program.save(update_fields=["budget"])
+        if draft := program.versions.filter(published_at__isnull=True).first():
+            take_back_review(program, draft, actor, "budget")
         audit.record(
             "program.budget", program, actor=actor, before={"budget": before}, after={"budget": str(budget or "")}
         )
     return program
 
 
-def launch(*, program: Program, actor, today: date | None = None) -> Program:
+def launch(*, program: Program, actor, today: date | None = None, starts_at: datetime | None = None) -> Program:
     """Publish the draft version: facts in its window earn from now on, those already received as well.
 
-    A program whose first day is still to come becomes scheduled, else active. Raises NotAllowed, CannotLaunch naming
-    everything that is missing, IllegalTransition.
+    `starts_at`: it governs facts that count at that moment or later; None is the program's first day, and all a first
+    version may have. A program whose first day (in its own time zone) is still to come becomes scheduled, else active.
+    `today` counts as that day for a caller that has no clock.
+    Raises NotAllowed, CannotLaunch naming everything that is missing, NeedsReview, IllegalTransition.
     """
     _require(actor, "programs.publish")
-    today = today or timezone.now().date()
+    now = timezone.now()
     with transaction.atomic():
         program = Program.objects.select_for_update(of=("self",)).select_related("budget").get(pk=program.pk)
         draft = program.versions.filter(published_at__isnull=True).first()
         if draft is None:
             raise CannotLaunch("There is nothing to publish: the program has no changed version.")
-        if missing := what_is_missing(program, draft):
+        if missing := what_is_missing(program, draft) + start_problems(program, draft, starts_at):
             raise CannotLaunch(" ".join(missing))
-        draft.published_at, draft.published_by = timezone.now(), actor
-        draft.save(update_fields=["published_at", "published_by"])
-        _copy(program, parse_definition(draft.definition))
-        if program.status == S.DRAFT:
-            program.launched_at = timezone.now()
-            _move(program, S.SCHEDULED if program.starts_on > today else S.ACTIVE, actor)
-        program.save()
-        audit.record("program.published", program, actor=actor, after={"version": draft.number, "digest": draft.digest})
+        if draft.reviewed_by_id is None and review_limits.asks(program.budget, actor):
+            raise NeedsReview
+        definition = parse_definition(draft.definition)
+        draft.published_at, draft.published_by, draft.starts_at = now, actor, effective_start(definition, starts_at)
+        draft.save(update_fields=["published_at", "published_by", "starts_at"])
+        _copy(program, definition)
+        if program.status in (S.DRAFT, S.IN_REVIEW):
+            program.launched_at = now
+            ahead = program.starts_on > today if today else window(definition)[0] > now
+            move(program, S.SCHEDULED if ahead else S.ACTIVE, actor)
+        elif runs_again_by(program, definition, now):
+            move(program, S.ACTIVE, actor)
+        program.save(update_fields=["name", "template", "currency", "starts_on", "ends_on", "launched_at"])
+        audit.record(
+            "program.published",
+            program,
+            actor=actor,
+            after={"version": draft.number, "digest": draft.digest, "starts_at": str(draft.starts_at or "")},
+        )
         transaction.on_commit(nudge_earnings, robust=True)
     return program
+
+
+def start_problems(program: Program, draft: ProgramVersion, starts_at: datetime | None) -> list[str]:
+    """What is wrong with a version's start, in sentences."""
+    if starts_at is None:
+        return []
+    if draft.number == 1 or program.current_version is None:
+        return ["The first version governs from the program's first day on."]
+    if starts_at >= window(parse_definition(draft.definition))[1]:
+        return [f"The version would start on {starts_at:%Y-%m-%d %H:%M} UTC, after the program's last day."]
+    return []
+
+
+def effective_start(definition: Definition, starts_at: datetime | None) -> datetime | None:
+    """A start on or before the program's first moment is the same as none."""
+    return None if starts_at is None or starts_at <= window(definition)[0] else starts_at
+
+
+def take_back_review(program: Program, draft: ProgramVersion, actor, reason: str) -> None:
+    """End a review that was asked for; the draft is its writer's again. Without one nothing happens. Call it with the
+    program locked."""
+    if draft.review_requested_at is None:
+        return
+    draft.review_requested_at = draft.review_requested_by = None
+    draft.save(update_fields=["review_requested_at", "review_requested_by"])
+    if program.status == S.IN_REVIEW:
+        move(program, S.DRAFT, actor, reason)
+    else:
+        audit.record("program.review_ended", program, actor=actor, after={"version": draft.number}, reason=reason)
+
+
+def _check_second_manager(program: Program, budget: Budget | None, actor) -> None:
+    version = program.current_version
+    if version is None or version.reviewed_by_id or budget is None or budget.pk == program.budget_id:
+        return
+    alone = {version.published_by_id, version.created_by_id, version.edited_by_id}
+    if review_limits.asks(budget, actor) and (actor.pk in alone or version.writers.filter(pk=actor.pk).exists()):
+        raise NeedsReview(
+            f"{budget} is above the review limit and you wrote or published the rules. Ask another manager."
+        )
 
 
 def nudge_earnings() -> None:
@@ -139,41 +215,6 @@ def what_is_missing(program: Program, version: ProgramVersion) -> list[str]:
     if not version.definition.get("delivery"):
         missing.append("Say how rewards are delivered (delivery).")
     return missing + _colliding_targets(program, parse_definition(version.definition))
-
-
-def change_status(*, program: Program, new: str, actor, reason: str = "") -> Program:
-    """Pause, resume, close, archive or schedule along Program.NEXT. Raises NotAllowed, IllegalTransition."""
-    _require(actor, "programs.publish")
-    with transaction.atomic():
-        program = Program.objects.select_for_update(of=("self",)).get(pk=program.pk)
-        _move(program, new, actor, reason)
-    return program
-
-
-def advance_by_date(today: date | None = None) -> int:
-    """Scheduled programs whose day has come become active, active ones past their end closing. The sweep calls it.
-
-    Returns how many moved; a repeat moves nothing.
-    """
-    today, moved = today or timezone.now().date(), 0
-    due = [(S.SCHEDULED, S.ACTIVE, {"starts_on__lte": today}), (S.ACTIVE, S.CLOSING, {"ends_on__lt": today})]
-    for old, new, where in due:
-        for pk in Program.objects.filter(status=old, **where).values_list("pk", flat=True):
-            with transaction.atomic():
-                program = Program.objects.select_for_update(of=("self",)).filter(pk=pk, status=old).first()
-                if program:
-                    _move(program, new, None)
-                    moved += 1
-    return moved
-
-
-def _move(program: Program, new: str, actor, reason: str = "") -> None:
-    old = program.status
-    if new not in Program.NEXT[old]:
-        raise IllegalTransition(program, Program.Status(new).label.lower())
-    program.status = new
-    program.save(update_fields=["status"])
-    audit.record(f"program.{new}", program, actor=actor, before={"status": old}, after={"status": new}, reason=reason)
 
 
 # --- targets -----------------------------------------------------------------------------------------------------------
@@ -282,11 +323,14 @@ def _copy(program: Program, definition) -> None:
 
 
 def _new_version(program, number, definition, actor, note) -> ProgramVersion:
-    return ProgramVersion.objects.create(
+    version = ProgramVersion.objects.create(
         program=program,
         number=number,
         definition=canonical(definition),
         digest=digest(definition),
         note=note,
         created_by=actor,
+        edited_by=actor,
     )
+    version.writers.add(actor)
+    return version
