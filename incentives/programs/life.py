@@ -1,10 +1,9 @@
 """A program's life: the steps people take, and those its days bring by themselves."""
 
-from datetime import datetime, timedelta
+from datetime import datetime
 from functools import lru_cache
 
 from django.db import transaction
-from django.db.models import Q
 from django.utils import timezone
 
 from incentives.core import audit
@@ -77,30 +76,34 @@ def next_by_date(status: str, definition: Definition, now: datetime) -> tuple[st
 def advance_by_date(now: datetime | None = None) -> int:
     """Move every program whose moment has come, as far as it goes. The sweep calls it.
 
-    `closed_at` becomes the moment the program closed at by its definition, however late this runs. Returns how many steps
-    were made; a repeat makes none.
+    The newest published version decides, because it governs at the program's end. `closed_at` becomes the moment the
+    program closed at by its definition, however late this runs. Returns how many steps were made; a repeat makes none.
     """
     now = now or timezone.now()
-    day = now.date()  # a day lies up to 14 hours before or after that of UTC: a cheap look before the exact one
-    due = Q(status=S.SCHEDULED, starts_on__lte=day + timedelta(days=1))
-    due |= Q(status__in=(S.ACTIVE, S.PAUSED), ends_on__lte=day) | Q(status=S.CLOSING)
-    return sum(_advance(pk, now) for pk in Program.objects.filter(due).order_by("pk").values_list("pk", flat=True))
+    moving = ProgramVersion.objects.filter(published_at__isnull=False, program__status__in=MOVING).order_by("number")
+    newest = {row[0]: row[1:] for row in moving.values_list("program", "program__status", "digest", "pk")}
+    due = [pk for pk, (status, *version) in newest.items() if next_by_date(status, _parsed(*version), now)]
+    return sum(_advance(pk, now) for pk in sorted(due))
+
+
+MOVING = (S.SCHEDULED, S.ACTIVE, S.PAUSED, S.CLOSING)
 
 
 def _advance(program_id: int, now: datetime) -> int:
-    found = Program.objects.get(pk=program_id)
-    version = found.current_version
-    if version is None or next_by_date(found.status, _parsed(version.digest, version.pk), now) is None:
-        return 0  # the usual case: no transaction, and SQLite's one write lock stays free
     steps = 0
     with transaction.atomic():
         program = Program.objects.select_for_update(of=("self",)).get(pk=program_id)
-        version = program.current_version
-        definition = _parsed(version.digest, version.pk)
+        definition = last_definition(program)
         while step := next_by_date(program.status, definition, now):
             move(program, step[0], None, at=step[1])
             steps += 1
     return steps
+
+
+def last_definition(program: Program) -> Definition:
+    """Of the newest published version: it governs at the program's end."""
+    version = program.versions.filter(published_at__isnull=False).order_by("-number").first()
+    return _parsed(version.digest, version.pk)
 
 
 def is_over(definition: Definition, now: datetime | None = None) -> bool:
@@ -115,8 +118,7 @@ def runs_again_by(program: Program, definition: Definition, now: datetime) -> bo
 
 def resumed_status(program: Program, now: datetime | None = None) -> str:
     """What a paused program becomes when it is resumed: scheduled before its first day, else active."""
-    version = program.current_version
-    first, _end = window(_parsed(version.digest, version.pk))
+    first, _end = window(last_definition(program))
     return S.SCHEDULED if (now or timezone.now()) < first else S.ACTIVE
 
 

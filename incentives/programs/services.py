@@ -1,41 +1,37 @@
 """Making, launching and steering programs."""
 
-import logging
-from dataclasses import dataclass
 from datetime import date, datetime
-from decimal import Decimal
 
-from celery import current_app
 from django.db import transaction
 from django.utils import timezone
 
 from incentives.core import audit
 from incentives.core.errors import IllegalTransition, NotAllowed
 from incentives.ledger.models import Budget
-from incentives.participants.models import Participant
 from incentives.programs import review_limits
-from incentives.programs.errors import CannotLaunch, NeedsReview, ProgramInvalid, TargetInvalid
+from incentives.programs.errors import CannotLaunch, NeedsReview, ProgramInvalid
 from incentives.programs.life import change_status, move, runs_again_by
-from incentives.programs.models import Program, ProgramVersion, Target
+from incentives.programs.models import Program, ProgramVersion
+from incentives.programs.nudge import nudge_earnings
 from incentives.programs.rules.parsing import canonical, digest, parse_definition
 from incentives.programs.rules.periods import period_start, window
 from incentives.programs.rules.schema import Definition
+from incentives.programs.targets import TargetRow, set_targets, target_problem
 
 __all__ = [
     "TargetRow",
+    "nudge_earnings",
+    "set_targets",
+    "target_problem",
     "change_status",
     "create_program",
     "edit_draft",
     "launch",
-    "nudge_earnings",
     "set_budget",
-    "set_targets",
     "start_problems",
     "take_back_review",
-    "target_problem",
     "what_is_missing",
 ]
-log = logging.getLogger(__name__)
 S = Program.Status
 
 
@@ -199,14 +195,6 @@ def _check_second_manager(program: Program, budget: Budget | None, actor) -> Non
         )
 
 
-def nudge_earnings() -> None:
-    """Ask a worker to look at what a version or target changed. A hint: losing it costs seconds, the sweep looks as well."""
-    try:
-        current_app.send_task("earnings.evaluate")
-    except Exception as exc:  # a broker that is away must not fail what is committed
-        log.warning("no broker for a hint: %s", type(exc).__name__)
-
-
 def what_is_missing(program: Program, version: ProgramVersion) -> list[str]:
     """Sentences about what must be there before a launch; empty when ready."""
     missing = []
@@ -215,82 +203,6 @@ def what_is_missing(program: Program, version: ProgramVersion) -> list[str]:
     if not version.definition.get("delivery"):
         missing.append("Say how rewards are delivered (delivery).")
     return missing + _colliding_targets(program, parse_definition(version.definition))
-
-
-# --- targets -----------------------------------------------------------------------------------------------------------
-
-
-@dataclass(frozen=True, slots=True)
-class TargetRow:
-    """One wanted target: `value` in units of the program's measure, above zero."""
-
-    participant: Participant
-    period_start: date
-    value: Decimal
-
-
-def set_targets(*, program: Program, rows: list[TargetRow], actor) -> dict[str, int]:
-    """Set targets; returns {"changed", "unchanged", "participants"}. A repeat changes nothing.
-
-    `period_start` may be any day of the period: what is stored is its first day, and what stands for another day of the
-    period is replaced, because two targets in one period have no meaning. All or nothing.
-    Raises NotAllowed, TargetInvalid naming the row.
-    """
-    _require(actor, "programs.edit")
-    definition = parse_definition(program.current_definition)
-    for number, row in enumerate(rows, start=1):
-        if problem := target_problem(definition, row):
-            raise TargetInvalid(f"Row {number}: {problem}")
-    changed: list[Participant] = []
-    with transaction.atomic():
-        standing = {
-            (t.participant_id, period_start(definition, t.period_start)): t
-            for t in program.targets.select_for_update(of=("self",))
-        }
-        for row in rows:
-            start = period_start(definition, row.period_start)
-            target = standing.get((row.participant.pk, start))
-            if target is not None and target.value == row.value:
-                continue
-            before = str(target.value) if target else ""
-            target = target or Target(program=program, participant=row.participant, period_start=start)
-            target.value, target.updated_by, target.to_score = row.value, actor, True
-            target.save()
-            standing[row.participant.pk, start] = target
-            changed.append(row.participant)
-            audit.record(
-                "target.set",
-                program,
-                actor=actor,
-                before={"value": before},
-                after={"participant": row.participant.key, "period": str(start), "value": str(row.value)},
-            )
-        if changed:
-            transaction.on_commit(nudge_earnings, robust=True)
-    return {
-        "changed": len(changed),
-        "unchanged": len(rows) - len(changed),
-        "participants": sorted({p.pk for p in changed}),
-    }
-
-
-MOST = Decimal("10000000000000")
-"""A target above this many units of the measure is a typing mistake, and more than a threshold may be."""
-
-
-def target_problem(definition: Definition, row: TargetRow) -> str:
-    """What is wrong with a wanted target, in words; empty when it may be set."""
-    if not row.value.is_finite() or row.value <= 0:
-        return f"the target of {row.participant} is {row.value}; expected a number above zero."
-    if row.value > MOST or row.value != row.value.quantize(Decimal("0.0001")):
-        return f"the target of {row.participant} is {row.value}; expected at most {MOST:,} and four digits after the point."
-    first = period_start(definition, definition.starts_on)
-    if not first <= row.period_start <= definition.ends_on:
-        return (
-            f"{row.period_start} is outside the program; expected a day from {definition.starts_on} to "
-            f"{definition.ends_on}."
-        )
-    return ""
 
 
 def _colliding_targets(program: Program, definition: Definition) -> list[str]:
