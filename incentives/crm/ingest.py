@@ -188,6 +188,7 @@ def _examine(connection: Connection, work: Work) -> None:
         version=_version(delivery, thing.get("version", ""), occurred_at),
         order=delivery.pk,
         occurred_at=occurred_at,
+        received_at=delivery.received_at,
         values=values,
         key=hashlib.sha256(f"{delivery.delivery_key}|{content_hash(event)}".encode()).hexdigest()[:16],
     )

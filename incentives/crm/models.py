@@ -175,6 +175,7 @@ class ObjectState(models.Model):
     external_id = models.CharField(max_length=400, blank=True)  # of the standing activity
     occurred_at = models.DateTimeField(null=True, blank=True)  # of a deal: the moment of winning (or losing...)
     received_at = models.DateTimeField(null=True, blank=True)  # when this win, report or claim first reached us
+    receipts = models.JSONField(default=dict, blank=True)  # what decides that: see receipt.py
     close_date = models.DateField(null=True, blank=True)
     participant = models.ForeignKey(
         Participant, null=True, blank=True, on_delete=models.PROTECT, related_name="objects_owned"

@@ -18,7 +18,7 @@ from incentives.programs import review, review_limits, services
 from incentives.programs.models import Program, ProgramVersion, ReviewLimit
 from incentives.programs.pages import LIST
 from incentives.programs.rules.parsing import parse_definition, warnings
-from incentives.programs.rules.periods import midnight
+from incentives.programs.rules.periods import midnight, window
 from incentives.programs.rules.schema import Definition
 from incentives.programs.selectors import draft_of
 from incentives.programs.summary import differences, grouped
@@ -73,10 +73,15 @@ def start_of(data: dict, definition: Definition, now: datetime | None = None) ->
     now = now or timezone.now()
     match data.get("start"):
         case "now":
-            return services.effective_start(definition, now)
+            return effective_start(definition, now)
         case "day":
-            return services.effective_start(definition, midnight(data["day"], definition.time_zone))
+            return effective_start(definition, midnight(data["day"], definition.time_zone))
     return None
+
+
+def effective_start(definition: Definition, moment: datetime) -> datetime | None:
+    """A start on or before the program's first moment is the same as none."""
+    return None if moment <= window(definition)[0] else moment
 
 
 def start_in_words(version: ProgramVersion) -> str:
@@ -90,7 +95,7 @@ def start_in_words(version: ProgramVersion) -> str:
 
 def shown(program: Program, draft: ProgramVersion) -> dict:
     """What a reader of a draft must see before it is published."""
-    definition, published = parse_definition(draft.definition), program.current_version
+    definition, published = parse_definition(draft.definition), program.newest_version
     return {
         "draft": draft,
         "published": published,
@@ -113,7 +118,7 @@ class LaunchPage(ProgramAction):
     def get_form_kwargs(self, thing) -> dict:
         draft = draft_of(thing)
         definition = parse_definition(draft.definition) if draft else None
-        return {"definition": definition, "again": draft is not None and thing.current_version is not None}
+        return {"definition": definition, "again": draft is not None and thing.newest_version is not None}
 
     def post(self, request, *args, **kwargs):
         if request.POST.get("action") != "look":
@@ -126,7 +131,7 @@ class LaunchPage(ProgramAction):
         return super().ask(thing, form, status)
 
     def get_context(self, thing) -> dict:
-        draft, published = draft_of(thing), thing.current_version
+        draft, published = draft_of(thing), thing.newest_version
         context = {"draft": draft, "published": published, "missing": []}
         if draft:
             context |= shown(thing, draft)
@@ -150,7 +155,7 @@ class LaunchPage(ProgramAction):
         return start_of({"start": NOW}, definition)
 
     def perform(self, thing, data: dict) -> str:
-        again, draft = thing.current_version is not None, draft_of(thing)
+        again, draft = thing.newest_version is not None, draft_of(thing)
         start = start_of(data, parse_definition(draft.definition)) if draft else None
         if draft and draft.reviewed_by_id is None and review_limits.asks(thing.budget, self.request.user):
             now = data.get("start") == NOW

@@ -1,7 +1,6 @@
 """A program's life: the steps people take, and those its days bring by themselves."""
 
 from datetime import datetime
-from functools import lru_cache
 
 from django.db import transaction
 from django.utils import timezone
@@ -9,9 +8,9 @@ from django.utils import timezone
 from incentives.core import audit
 from incentives.core.errors import IllegalTransition, NotAllowed
 from incentives.programs.models import Program, ProgramVersion
-from incentives.programs.rules.parsing import parse_definition
 from incentives.programs.rules.periods import closes_at, window
 from incentives.programs.rules.schema import Definition
+from incentives.programs.versions import definition_of
 
 S = Program.Status
 BY_HAND = {
@@ -81,8 +80,8 @@ def advance_by_date(now: datetime | None = None) -> int:
     """
     now = now or timezone.now()
     moving = ProgramVersion.objects.filter(published_at__isnull=False, program__status__in=MOVING).order_by("number")
-    newest = {row[0]: row[1:] for row in moving.values_list("program", "program__status", "digest", "pk")}
-    due = [pk for pk, (status, *version) in newest.items() if next_by_date(status, _parsed(*version), now)]
+    newest = {version.program_id: version for version in moving.select_related("program").defer("definition")}
+    due = [pk for pk, last in newest.items() if next_by_date(last.program.status, definition_of(last), now)]
     return sum(_advance(pk, now) for pk in sorted(due))
 
 
@@ -102,8 +101,7 @@ def _advance(program_id: int, now: datetime) -> int:
 
 def last_definition(program: Program) -> Definition:
     """Of the newest published version: it governs at the program's end."""
-    version = program.versions.filter(published_at__isnull=False).order_by("-number").first()
-    return _parsed(version.digest, version.pk)
+    return definition_of(program.newest_version)
 
 
 def is_over(definition: Definition, now: datetime | None = None) -> bool:
@@ -120,9 +118,3 @@ def resumed_status(program: Program, now: datetime | None = None) -> str:
     """What a paused program becomes when it is resumed: scheduled before its first day, else active."""
     first, _end = window(last_definition(program))
     return S.SCHEDULED if (now or timezone.now()) < first else S.ACTIVE
-
-
-@lru_cache(maxsize=512)
-def _parsed(digest: str, version_id: int) -> Definition:
-    """Kept per version: a published one never changes, and its digest is part of the key."""
-    return parse_definition(ProgramVersion.objects.get(pk=version_id).definition)

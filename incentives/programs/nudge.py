@@ -1,4 +1,4 @@
-"""Hints to the layers below."""
+"""Telling the earnings engine that something about programs changed."""
 
 import logging
 

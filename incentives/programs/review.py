@@ -12,6 +12,8 @@ from incentives.programs import services
 from incentives.programs.errors import CannotLaunch, OwnReview, ProgramInvalid
 from incentives.programs.life import move
 from incentives.programs.models import Program, ProgramVersion
+from incentives.programs.rules.parsing import parse_definition
+from incentives.programs.rules.periods import window
 
 S = Program.Status
 
@@ -29,7 +31,7 @@ def request_review(
         raise NotAllowed("Only a program manager may ask for a review.")
     with transaction.atomic():
         program, draft = _locked(program)
-        if missing := services.what_is_missing(program, draft) + services.start_problems(program, draft, starts_at):
+        if missing := services.what_keeps(program, draft, starts_at):
             raise CannotLaunch(" ".join(missing))
         if draft.in_review and (draft.starts_at, draft.starts_on_publish) == (starts_at, on_publish):
             return draft
@@ -56,6 +58,8 @@ def confirm_review(*, program: Program, actor, seen_digest: str) -> Program:
         draft.save(update_fields=["reviewed_by"])
         audit.record("program.reviewed", program, actor=actor, after={"version": draft.number, "digest": draft.digest})
         starts_at = timezone.now() if draft.starts_on_publish else draft.starts_at
+        if starts_at is not None and starts_at <= window(parse_definition(draft.definition))[0]:
+            starts_at = None
         return services.launch(program=program, actor=actor, starts_at=starts_at)
 
 

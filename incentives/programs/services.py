@@ -9,30 +9,23 @@ from incentives.core import audit
 from incentives.core.errors import IllegalTransition, NotAllowed
 from incentives.ledger.models import Budget
 from incentives.programs import review_limits
+from incentives.programs.enrollment import set_enrollment, set_enrollments
 from incentives.programs.errors import CannotLaunch, NeedsReview, ProgramInvalid
-from incentives.programs.life import change_status, move, runs_again_by
+from incentives.programs.life import change_status, last_definition, move, runs_again_by
 from incentives.programs.models import Program, ProgramVersion
 from incentives.programs.nudge import nudge_earnings
 from incentives.programs.rules.parsing import canonical, digest, parse_definition
 from incentives.programs.rules.periods import period_start, window
 from incentives.programs.rules.schema import Definition
 from incentives.programs.targets import TargetRow, set_targets, target_problem
+from incentives.programs.versions import copy_for_lists, why_not_start
 
-__all__ = [
-    "TargetRow",
-    "nudge_earnings",
-    "set_targets",
-    "target_problem",
-    "change_status",
-    "create_program",
-    "edit_draft",
-    "launch",
-    "set_budget",
-    "start_problems",
-    "take_back_review",
-    "what_is_missing",
-]
 S = Program.Status
+__all__ = [
+    "TargetRow", "change_status", "create_program", "edit_draft", "launch", "nudge_earnings", "set_budget",
+    "set_enrollment", "set_enrollments", "set_targets", "take_back_review", "target_problem", "what_is_missing",
+    "what_keeps",
+]  # fmt: skip
 
 
 def create_program(*, document, actor, budget: Budget | None = None) -> Program:
@@ -115,13 +108,14 @@ def set_budget(*, program: Program, budget: Budget | None, actor) -> Program:
     return program
 
 
-def launch(*, program: Program, actor, today: date | None = None, starts_at: datetime | None = None) -> Program:
+def launch(*, program: Program, actor, starts_at: datetime | None = None, today: date | None = None) -> Program:
     """Publish the draft version: facts in its window earn from now on, those already received as well.
 
-    `starts_at`: it governs facts that count at that moment or later; None is the program's first day, and all a first
-    version may have. A program whose first day (in its own time zone) is still to come becomes scheduled, else active.
-    `today` counts as that day for a caller that has no clock.
-    Raises NotAllowed, CannotLaunch naming everything that is missing, NeedsReview, IllegalTransition.
+    `starts_at`: the version governs what counts at that moment or later, past or future; None: from the program's first
+    day on, instead of all versions before it. A program whose first day (in its own time zone) is still to come becomes
+    scheduled, else active; `today` stands for the day of a caller that has no clock.
+    Raises NotAllowed, CannotLaunch naming everything that is missing or what the start moment does not allow, NeedsReview,
+    IllegalTransition.
     """
     _require(actor, "programs.publish")
     now = timezone.now()
@@ -130,45 +124,33 @@ def launch(*, program: Program, actor, today: date | None = None, starts_at: dat
         draft = program.versions.filter(published_at__isnull=True).first()
         if draft is None:
             raise CannotLaunch("There is nothing to publish: the program has no changed version.")
-        if missing := what_is_missing(program, draft) + start_problems(program, draft, starts_at):
+        if missing := what_keeps(program, draft, starts_at):
             raise CannotLaunch(" ".join(missing))
         if draft.reviewed_by_id is None and review_limits.asks(program.budget, actor):
             raise NeedsReview
-        definition = parse_definition(draft.definition)
-        draft.published_at, draft.published_by, draft.starts_at = now, actor, effective_start(definition, starts_at)
+        draft.published_at, draft.published_by, draft.starts_at = now, actor, starts_at
         draft.save(update_fields=["published_at", "published_by", "starts_at"])
-        _copy(program, definition)
+        copy_for_lists(program)
+        definition = last_definition(program)
         if program.status in (S.DRAFT, S.IN_REVIEW):
             program.launched_at = now
             ahead = program.starts_on > today if today else window(definition)[0] > now
             move(program, S.SCHEDULED if ahead else S.ACTIVE, actor)
         elif runs_again_by(program, definition, now):
             move(program, S.ACTIVE, actor)
-        program.save(update_fields=["name", "template", "currency", "starts_on", "ends_on", "launched_at"])
-        audit.record(
-            "program.published",
-            program,
-            actor=actor,
-            after={"version": draft.number, "digest": draft.digest, "starts_at": str(draft.starts_at or "")},
-        )
+        program.save()
+        after = {"version": draft.number, "digest": draft.digest}
+        if starts_at is not None:
+            after["starts_at"] = starts_at
+        audit.record("program.published", program, actor=actor, after=after)
         transaction.on_commit(nudge_earnings, robust=True)
     return program
 
 
-def start_problems(program: Program, draft: ProgramVersion, starts_at: datetime | None) -> list[str]:
-    """What is wrong with a version's start, in sentences."""
-    if starts_at is None:
-        return []
-    if draft.number == 1 or program.current_version is None:
-        return ["The first version governs from the program's first day on."]
-    if starts_at >= window(parse_definition(draft.definition))[1]:
-        return [f"The version would start on {starts_at:%Y-%m-%d %H:%M} UTC, after the program's last day."]
-    return []
-
-
-def effective_start(definition: Definition, starts_at: datetime | None) -> datetime | None:
-    """A start on or before the program's first moment is the same as none."""
-    return None if starts_at is None or starts_at <= window(definition)[0] else starts_at
+def what_keeps(program: Program, draft: ProgramVersion, starts_at: datetime | None) -> list[str]:
+    """What keeps the draft from being published to start at that moment, in sentences; empty when nothing does."""
+    problem = why_not_start(program, draft, starts_at)
+    return what_is_missing(program, draft) + ([problem] if problem else [])
 
 
 def take_back_review(program: Program, draft: ProgramVersion, actor, reason: str) -> None:
@@ -185,7 +167,7 @@ def take_back_review(program: Program, draft: ProgramVersion, actor, reason: str
 
 
 def _check_second_manager(program: Program, budget: Budget | None, actor) -> None:
-    version = program.current_version
+    version = program.newest_version
     if version is None or version.reviewed_by_id or budget is None or budget.pk == program.budget_id:
         return
     alone = {version.published_by_id, version.created_by_id, version.edited_by_id}

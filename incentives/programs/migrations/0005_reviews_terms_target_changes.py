@@ -13,7 +13,7 @@ class Migration(migrations.Migration):
 
     dependencies = [
         ('participants', '0002_people_to_credit'),
-        ('programs', '0003_stops_enrollment_version_start'),
+        ('programs', '0004_stacks_and_marks'),
         migrations.swappable_dependency(settings.AUTH_USER_MODEL),
     ]
 
