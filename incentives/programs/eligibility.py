@@ -77,9 +77,7 @@ def person_of(row: Participant) -> Person:
 
 def can_earn(definition: Definition, row: Participant, enrolled: str | None) -> bool:
     """Of one person, with team and partner loaded, as `people` answers it."""
-    if enrolled is not None:
-        return enrolled == INVITED
-    return not definition.eligible.invited_only and not ineligible(definition, person_of(row))
+    return not ineligible(definition, person_of(row), {row.key: enrolled} if enrolled else {})
 
 
 def why(definition: Definition, row: Participant, enrolled: str | None, reason: str = "") -> str:

@@ -18,10 +18,11 @@ from incentives.programs import review, review_limits, services
 from incentives.programs.models import Program, ProgramVersion, ReviewLimit
 from incentives.programs.pages import LIST
 from incentives.programs.rules.parsing import parse_definition, warnings
-from incentives.programs.rules.periods import midnight, window
+from incentives.programs.rules.periods import midnight
 from incentives.programs.rules.schema import Definition
 from incentives.programs.selectors import draft_of
 from incentives.programs.summary import differences, grouped
+from incentives.programs.versions import why_not_start
 from incentives.programs.views import ProgramAction
 from rewards.money import MINOR_DIGITS, Money
 
@@ -73,24 +74,10 @@ def start_of(data: dict, definition: Definition, now: datetime | None = None) ->
     now = now or timezone.now()
     match data.get("start"):
         case "now":
-            return effective_start(definition, now)
+            return review.effective_start(definition, now)
         case "day":
-            return effective_start(definition, midnight(data["day"], definition.time_zone))
+            return review.effective_start(definition, midnight(data["day"], definition.time_zone))
     return None
-
-
-def effective_start(definition: Definition, moment: datetime) -> datetime | None:
-    """A start on or before the program's first moment is the same as none."""
-    return None if moment <= window(definition)[0] else moment
-
-
-def start_in_words(version: ProgramVersion) -> str:
-    """From when on a version governs, for its page."""
-    if version.starts_on_publish and version.published_at is None:
-        return gettext("From the moment it is published.")
-    if version.starts_at is None:
-        return gettext("From the program's first day.")
-    return ""
 
 
 def shown(program: Program, draft: ProgramVersion) -> dict:
@@ -138,6 +125,7 @@ class LaunchPage(ProgramAction):
             context["review"] = draft.reviewed_by_id is None and review_limits.asks(thing.budget, self.request.user)
             context["limit"] = review_limits.limit_for(thing.currency, self.request.user)
             context["starts_at"] = self.starts_at(context["definition"])
+            context["start_problem"] = why_not_start(thing, draft, context["starts_at"]) if published else ""
         again = published is not None and draft is not None
         title = gettext("Publish version %(n)s of %(program)s?") if again else self.title
         submit = gettext("Publish") if published else self.submit
@@ -206,10 +194,11 @@ class ReviewPage(ProgramAction):
         if draft is None or not draft.in_review:
             return context | {"waits": False}
         own = review.wrote(draft, self.request.user)
-        starts_at = timezone.now() if draft.starts_on_publish else draft.starts_at
+        starts_at = review.start_of(draft)
         return context | shown(thing, draft) | {
             "waits": True, "own": own, "writers": list(draft.writers.order_by("name", "pk")), "starts_at": starts_at,
-            "start_words": start_in_words(draft), "limit": review_limits.limit_for(thing.currency),
+            "start_problem": why_not_start(thing, draft, starts_at),
+            "limit": review_limits.limit_for(thing.currency),
         }  # fmt: skip
 
     def post(self, request, *args, **kwargs):

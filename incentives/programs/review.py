@@ -14,6 +14,7 @@ from incentives.programs.life import move
 from incentives.programs.models import Program, ProgramVersion
 from incentives.programs.rules.parsing import parse_definition
 from incentives.programs.rules.periods import window
+from incentives.programs.rules.schema import Definition
 
 S = Program.Status
 
@@ -57,10 +58,7 @@ def confirm_review(*, program: Program, actor, seen_digest: str) -> Program:
         draft.reviewed_by = actor
         draft.save(update_fields=["reviewed_by"])
         audit.record("program.reviewed", program, actor=actor, after={"version": draft.number, "digest": draft.digest})
-        starts_at = timezone.now() if draft.starts_on_publish else draft.starts_at
-        if starts_at is not None and starts_at <= window(parse_definition(draft.definition))[0]:
-            starts_at = None
-        return services.launch(program=program, actor=actor, starts_at=starts_at)
+        return services.launch(program=program, actor=actor, starts_at=start_of(draft))
 
 
 def return_review(*, program: Program, actor, reason: str, seen_digest: str | None = None) -> ProgramVersion:
@@ -83,6 +81,17 @@ def withdraw_review(*, program: Program, actor) -> ProgramVersion:
         program, draft = _locked(program)
         services.take_back_review(program, draft, actor, "withdrawn")
     return draft
+
+
+def start_of(draft: ProgramVersion) -> datetime | None:
+    """From when on a version in review would govern if it were published at this moment; None: from the first day."""
+    wanted = timezone.now() if draft.starts_on_publish else draft.starts_at
+    return None if wanted is None else effective_start(parse_definition(draft.definition), wanted)
+
+
+def effective_start(definition: Definition, moment: datetime) -> datetime | None:
+    """A start on or before the program's first moment is the same as none."""
+    return None if moment <= window(definition)[0] else moment
 
 
 def wrote(version: ProgramVersion, user) -> bool:

@@ -104,11 +104,13 @@ class ProgramPage(ProgramPart, Guarded, View):
     def context(self) -> dict:
         program = get_object_or_404(with_figures(visible_programs(self.request.user)), pk=self.program.pk)
         draft = draft_of(self.program)
-        published = self.program.current_version
-        shown = published or draft
+        published, governing = self.program.newest_version, self.program.current_version
+        shown = governing or draft
         return {
             "outline": grouped(shown.definition),
             "version": shown,
+            "upcoming": published if published != governing else None,
+            "stop": self.program.stops.filter(resumed_at__isnull=True).first(),
             "draft": draft if published else None,
             "unpublished": draft,
             "draft_changes": differences(published.definition, draft.definition) if published and draft else [],
@@ -123,10 +125,18 @@ class ProgramPage(ProgramPart, Guarded, View):
 
 
 class VersionsPage(ProgramPart, Guarded, View):
+    """Every version, and with `?from=1&to=3` what differs between any two of them."""
+
     part = "versions"
 
     def get(self, request, *args, **kwargs):
-        return render(request, "programs/versions.html", {**self.frame(), "versions": history(self.program)})
+        versions = history(self.program)
+        known = {str(row.version.number): row.version for row in versions}
+        one, other = (known.get(request.GET.get(key, "")) for key in ("from", "to"))
+        context = {"versions": versions, "one": one, "other": other, "may_compare": len(versions) > 1}
+        if one and other:
+            context["compared"] = differences(one.definition, other.definition)
+        return render(request, "programs/versions.html", {**self.frame(), **context})
 
 
 # --- steps of its life -------------------------------------------------------------------------------------------------
