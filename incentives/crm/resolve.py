@@ -132,11 +132,12 @@ def _name(thing: ObjectState, snapshot: Snapshot, change: Change) -> None:
 
 
 def apply_claim(thing: ObjectState, snapshot: Snapshot, external_id: str) -> Change:
-    """A claim waits for approval; a later statement of it before that replaces its values."""
+    """A claim waits for approval (or has it); a later statement of it before that replaces its values. One that was
+    taken back stays so, whichever statement arrives first."""
     before = _standing(thing)
     newer = _merge(thing, snapshot)
     moved = receipt.note(thing, "", snapshot.mark, snapshot.received_at)
-    thing.kind = "claim.submitted"
+    thing.kind = "deal.deleted" if thing.state == "deleted" else "claim.submitted"
     if not newer or _standing(thing) == before:
         thing.changed_seq += moved
         return Change("unchanged" if newer else "stale")

@@ -6,6 +6,7 @@ from django.db import IntegrityError, transaction
 from incentives.core.errors import IllegalTransition, NotAllowed
 from incentives.core.models import AuditEvent
 from incentives.payouts.policies import makers_of
+from incentives.payouts.selectors import objection
 from incentives.programs import review, review_limits, services
 from incentives.programs.errors import NeedsReview, OwnReview, ProgramInvalid
 from incentives.programs.models import Program, ProgramVersion, ReviewLimit
@@ -201,6 +202,8 @@ def test_writers_and_reviewers_approve_none_of_its_payouts(author, second, big, 
     send(make_connection(), deal("D1", make_participant(), "1000.00"))
     (payout,) = payouts.build_payouts(program=program).payouts
     assert {author.pk, second.pk, third.pk} <= makers_of(payout)
+    for who in (author, second, third):
+        assert str(objection(payout, who)) == "you wrote or published the rules"
 
 
 # --- pages -----------------------------------------------------------------------------------------------------------------
