@@ -43,7 +43,7 @@ class StartForm(forms.Form):
         widget=forms.RadioSelect,
     )
     day = forms.DateField(
-        label=_("First day"), required=False, widget=forms.DateInput(attrs={"type": "date"}, format="%Y-%m-%d")
+        label=_("That day"), required=False, widget=forms.DateInput(attrs={"type": "date"}, format="%Y-%m-%d")
     )
 
     def __init__(self, *args, definition: Definition | None, again: bool, **kwargs):
@@ -199,6 +199,7 @@ class ReviewPage(ProgramAction):
             "waits": True, "own": own, "writers": list(draft.writers.order_by("name", "pk")), "starts_at": starts_at,
             "start_problem": why_not_start(thing, draft, starts_at),
             "limit": review_limits.limit_for(thing.currency),
+            "allocated": review_limits.allocation(thing.budget) if thing.budget else None,
         }  # fmt: skip
 
     def post(self, request, *args, **kwargs):

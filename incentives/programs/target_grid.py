@@ -34,6 +34,7 @@ class Cell:
 
     name: str
     label: str
+    period: str
     was: str
     typed: str
     problem: str = ""
@@ -123,10 +124,11 @@ class TargetGridPage(ProgramPart, Guarded, View):
     def cell(self, person: Participant, start: date, typed) -> Cell:
         name = f"t-{person.pk}-{start}"
         now = plain(self.standing.get((person.pk, start)))
-        label = f"{person.name}, {period_label(self.definition, start)}"
+        period = period_label(self.definition, start)
+        label = f"{person.name}, {period}"
         if typed is None or name not in typed:
-            return Cell(name, label, now, now)
-        return Cell(name, label, typed.get(f"was-{name}", "")[:40], typed[name][:40])
+            return Cell(name, label, period, now, now)
+        return Cell(name, label, period, typed.get(f"was-{name}", "")[:40], typed[name][:40])
 
     # --- what was typed
     def checked(self, cells: dict[int, list[Cell]]) -> list[TargetRow]:
