@@ -15,6 +15,7 @@ LIST = (_("Programs"), "programs:list")
 TABS = (
     ("overview", _("Overview"), "programs:program"),
     ("people", _("Who can earn"), "programs:people"),
+    ("leaderboard", _("Leaderboard"), "earnings:leaderboard"),
     ("participants", _("Participants"), "earnings:participants"),
     ("earnings", _("Earnings"), "earnings:earnings"),
     ("targets", _("Targets"), "programs:targets"),
