@@ -94,17 +94,12 @@ class ClaimPage(DetailPage):
             "may_decide": not objection and not foreign,
             "objection": objection if self.request.user.can("claims.review") else "",
             "foreign": foreign and not objection,
-            "verdict": _verdict(thing),
+            "verdict": channel.verdict(thing),
             "remarks": remarks(thing),
             "outcome": selectors.outcome(thing),
             "events": wording.timeline_for_reviewer(selectors.events(thing)),
             **decision_forms(thing, any(live for _flag, live in standing) or any(match.strong for match in found)),
         }
-
-
-def _verdict(claim: Claim) -> channel.Verdict:
-    definition = channel.definition_of(claim.program)
-    return channel.verdict(claim, channel.definition_of(claim.program, channel.occurred_at(claim, definition)))
 
 
 def remarks(claim: Claim) -> list[str]:
