@@ -1,0 +1,109 @@
+"""What a run reads: facts as they stand, people, targets, enrolment and exchange rates. Writes nothing."""
+
+from bisect import bisect_right
+from collections import defaultdict
+from collections.abc import Iterator, Mapping
+from datetime import UTC, date, datetime, time, timedelta
+from decimal import Decimal
+
+from django.db.models import Q, QuerySet
+
+from incentives.crm.models import ObjectState
+from incentives.earnings.evaluate import MARGIN
+from incentives.earnings.facts import People, people_in
+from incentives.ledger.models import ExchangeRate
+from incentives.participants.models import Participant
+from incentives.programs.models import Enrollment, Program, Target
+from incentives.programs.rules.periods import clock
+from incentives.programs.rules.schema import Definition
+from incentives.programs.rules.whatif import moved_targets
+
+FACTS_AT_ONCE = 1000
+UNREAD = (
+    "public_id state_version state_delivery version_delivery win_ordinal ever_won period_start period_end changed_seq "
+    "credited_seq updated_at"
+).split()
+"""Columns of a fact that the rules do not look at."""
+
+
+def everybody() -> People:
+    """All participants: whoever a fact names, in whatever role."""
+    return people_in(Participant.objects.select_related("team", "partner"))
+
+
+# --- facts -----------------------------------------------------------------------------------------------------------
+def facts_between(first: date, last: date) -> QuerySet[ObjectState]:
+    """Facts whose day may lie in the window, in any time zone. The rules decide exactly."""
+    since = datetime.combine(first - MARGIN, time(), UTC)
+    until = datetime.combine(last + MARGIN + timedelta(days=1), time(), UTC)
+    moments = Q(occurred_at__gte=since, occurred_at__lt=until)
+    return ObjectState.objects.filter(moments | Q(close_date__range=(first - MARGIN, last + MARGIN)))
+
+
+def in_chunks(facts: QuerySet[ObjectState], size: int = FACTS_AT_ONCE) -> Iterator[list[ObjectState]]:
+    """All of them by id, so many at a time: no open cursor, and memory does not grow with their number."""
+    after, facts = 0, facts.defer(*UNREAD).order_by("pk")
+    while chunk := list(facts.filter(pk__gt=after)[:size]):
+        yield chunk
+        after = chunk[-1].pk
+
+
+# --- targets ---------------------------------------------------------------------------------------------------------
+ORDINAL, GIVEN, FLAT = "ordinal", "given", "flat"
+
+
+def targets_for(
+    how: str, definition: Definition, to: Definition, program: Program | None, flat: Decimal | None = None
+) -> Mapping[int, dict[date, Decimal]]:
+    """participant id -> day in the window -> target.
+
+    `ordinal`: the program's own by the number of the period (whatif.moved_targets); `given`: the program's own by their
+    days, so only those that lie in the window; `flat`: one value for everybody and every period.
+    """
+    if how == FLAT:
+        everywhere = dict.fromkeys(clock(to).starts, flat)
+        return defaultdict(lambda: everywhere)
+    own: dict[int, dict[date, Decimal]] = defaultdict(dict)
+    if program is not None:
+        for pk, start, value in Target.objects.filter(program=program).values_list(
+            "participant_id", "period_start", "value"
+        ):
+            own[pk][start] = value
+    if how == ORDINAL:
+        found = {pk: moved_targets(definition, to, targets) for pk, targets in own.items()}
+        return defaultdict(dict, found)
+    return own
+
+
+# --- who is invited or excluded -----------------------------------------------------------------------------------------
+def enrolled(program: Program | None, people: People) -> dict[str, str]:
+    """participant key -> invited or excluded."""
+    if program is None:
+        return {}
+    rows = Enrollment.objects.filter(program=program).values_list("participant_id", "state")
+    return {people.keys[pk]: state for pk, state in rows if pk in people.keys}
+
+
+# --- exchange rates ------------------------------------------------------------------------------------------------------
+class DailyRates(Mapping):
+    """The rates table towards one currency, asked for (currency, day); see rules.facts.Rates. One query."""
+
+    def __init__(self, currency: str):
+        self._spans: dict[str, list[tuple[date, date, Decimal]]] = defaultdict(list)
+        rows = ExchangeRate.objects.filter(to_currency=currency).order_by("starts_on")
+        for source, first, last, rate in rows.values_list("currency", "starts_on", "ends_on", "rate"):
+            self._spans[source].append((first, last, rate))
+
+    def __getitem__(self, key: tuple[str, date]) -> Decimal:
+        source, day = key
+        spans = self._spans.get(source, [])
+        n = bisect_right(spans, day, key=lambda span: span[0])
+        if not n or spans[n - 1][1] < day:
+            raise KeyError(key)
+        return spans[n - 1][2]
+
+    def __iter__(self):
+        return iter(self._spans)
+
+    def __len__(self) -> int:
+        return len(self._spans)
