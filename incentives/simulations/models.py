@@ -79,8 +79,8 @@ class Simulation(models.Model):
 class Candidate(models.Model):
     """One definition of a simulation, as it was then: `document` never changes, whatever becomes of program and version.
 
-    A `baseline` is what the others are compared with: usually the version that runs. `result`: the figures, made by
-    results.py.
+    The baseline is what the others are compared with: usually the version that runs. `result`: the figures, made by
+    results.py; `total_minor` is the cost among them, null until it is known.
     """
 
     simulation = models.ForeignKey(Simulation, on_delete=models.CASCADE, related_name="candidates")
@@ -90,6 +90,7 @@ class Candidate(models.Model):
     digest = models.CharField(max_length=64)
     program = models.ForeignKey(Program, null=True, blank=True, on_delete=models.PROTECT, related_name="+")
     version = models.ForeignKey(ProgramVersion, null=True, blank=True, on_delete=models.SET_NULL, related_name="+")
+    total_minor = models.BigIntegerField(null=True)
     result = models.JSONField(default=dict)
 
     class Meta:
@@ -102,6 +103,10 @@ class Candidate(models.Model):
     @property
     def is_baseline(self) -> bool:
         return self.position == 0
+
+    @property
+    def total(self) -> Money | None:
+        return None if self.total_minor is None else Money(self.total_minor, self.simulation.currency)
 
     @property
     def letter(self) -> str:

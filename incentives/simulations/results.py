@@ -213,8 +213,9 @@ def store(outcomes: list[Outcome]) -> None:
         SimulatedPerson.objects.bulk_create(outcome.people.values(), batch_size=500)
         if outcome.overlaps:
             Overlap.objects.bulk_create(outcome.overlaps.rows, batch_size=500)
-        outcome.candidate.result = outcome.document()
-        outcome.candidate.save(update_fields=["result"])
+        candidate = outcome.candidate
+        candidate.result, candidate.total_minor = outcome.document(), outcome.contestant.totals[BASE]
+        candidate.save(update_fields=["result", "total_minor"])
 
 
 def days(result: dict) -> dict[date, int]:
