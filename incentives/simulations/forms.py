@@ -66,7 +66,9 @@ class SimulateForm(forms.Form):
         required=False,
         max_length=300_000,
         widget=forms.Textarea(attrs={"rows": 14, "spellcheck": "false", "class": "mono", "autocomplete": "off"}),
-        help_text=_("Change a rate, a cap or a condition here to see it beside the first. Left as it is, it is not run."),
+        help_text=_(
+            "Change a rate, a cap or a condition here to see it beside the first. Left as it is, it is not run."
+        ),
     )
     baseline = forms.ChoiceField(
         label=_("Winners and losers against"),
@@ -129,12 +131,19 @@ class SimulateForm(forms.Form):
             self.add_error("target_value", gettext("Give the target that everybody has."))
         return data
 
+    def _is_a_version(self, document: dict) -> bool:
+        """Whether the copy was left as it is."""
+        same = digest(parse_definition(document))
+        return any(version.digest == same for version in self.versions.values())
+
     def _collect(self, data: dict) -> None:
         """Each definition once, however often it was chosen."""
         first = Source.of(self.versions[data["first"]])
         found = [first]
-        if data["changed"] is not None:
-            found.append(Source(data["changed"], gettext("%(name)s (changed)") % {"name": first.document["name"]}, first.program))
+        if data["changed"] is not None and not self._is_a_version(data["changed"]):
+            found.append(
+                Source(data["changed"], gettext("%(name)s (changed)") % {"name": first.document["name"]}, first.program)
+            )
         found += [Source.of(self.versions[data[name]]) for name in ("second", "third") if data[name]]
         by_digest = {digest(parse_definition(source.document)): source for source in reversed(found)}
         self.sources = list(reversed(by_digest.values()))

@@ -59,7 +59,7 @@ class Fit:
 
 
 @dataclass
-class View:
+class Figures:
     """One candidate's figures for a page."""
 
     simulation: Simulation
@@ -138,7 +138,7 @@ class View:
         day = figures.crossing(self.by_day, self.available.minor) if cost == self.cost else None
         first, last = self.simulation.starts_on, self.simulation.ends_on
         number_of = (day - first).days + 1 if day else 0
-        return Fit(cost, self.available, cost and self.available - cost or self.available, day, number_of, (last - first).days + 1)
+        return Fit(cost, self.available, self.available - cost, day, number_of, (last - first).days + 1)
 
     @property
     def fits(self) -> list[tuple[str, Fit]]:
@@ -189,7 +189,7 @@ class View:
         return {
             **found,
             "gain": self.money(found["gain_minor"]),
-            "loss": self.money(-found["loss_minor"]),
+            "minus": self.money(found["loss_minor"]),
             "net": self.money(found["gain_minor"] + found["loss_minor"]),
             "winners": [{"label": r.participant.name, "value": self.money(r.difference_minor), "text": f"+{money_text(self.money(r.difference_minor))}"} for r in up],
             "losers": [{"label": r.participant.name, "value": self.money(-r.difference_minor), "text": money_text(self.money(r.difference_minor))} for r in down],
@@ -239,7 +239,10 @@ class View:
         """What the reader should know about how days, targets and wins were taken."""
         written = parse_definition(self.candidate.document)
         found = []
-        own, days = (written.ends_on - written.starts_on).days, (self.simulation.ends_on - self.simulation.starts_on).days
+        own, days = (
+            (written.ends_on - written.starts_on).days,
+            (self.simulation.ends_on - self.simulation.starts_on).days,
+        )
         if own != days:
             words = gettext("The window has %(n)s, the program %(own)s. Targets, tiers and caps were not scaled to it.")
             found.append(words % {"n": _days(days + 1), "own": _days(own + 1)})
@@ -255,7 +258,9 @@ class View:
             words = gettext("%(n)s activities have no exchange rate for their day; they are missing in what was won.")
             found.append(words % {"n": number(self.result["unpriced"])})
         if written.stop_when_spent:
-            found.append(gettext("The program stops when its budget is spent; the cost here is what it were without the stop."))
+            found.append(
+                gettext("The program stops when its budget is spent; the cost here is what it were without the stop.")
+            )
         return found
 
     @property
@@ -291,12 +296,10 @@ def available_in(simulation: Simulation) -> Money | None:
     return budget_figures([simulation.budget])[simulation.budget_id].available
 
 
-def views_of(simulation: Simulation) -> list[View]:
+def figures_of(simulation: Simulation) -> list[Figures]:
     """The candidates' figures, the baseline first where there is one. Two queries."""
     available = available_in(simulation)
     candidates = simulation.candidates.select_related("program", "version").order_by("position")
     for candidate in (found := list(candidates)):
         candidate.simulation = simulation
-    return [View(simulation, candidate, available) for candidate in found if candidate.result]
-
-
+    return [Figures(simulation, candidate, available) for candidate in found if candidate.result]

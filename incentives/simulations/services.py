@@ -262,6 +262,26 @@ def cancel(*, simulation: Simulation, actor) -> Simulation:
     return simulation
 
 
+def repeat(*, simulation: Simulation, actor) -> Simulation:
+    """Queue the same once more, with facts, people, targets and rates as they are now. Raises as start."""
+    found = {
+        candidate.position: Source(candidate.document, candidate.label, candidate.program, candidate.version)
+        for candidate in simulation.candidates.select_related("program", "version")
+    }
+    options, value = simulation.options, simulation.options.get("target_value")
+    return start(
+        actor=actor, candidates=[found[n] for n in sorted(found) if n], baseline=found.get(0), name=simulation.name,
+        first=simulation.starts_on, last=simulation.ends_on, budget=simulation.budget, targets=options["targets"],
+        target_value=Decimal(value) if value else None, percent=next(iter(options["percents"]), None),
+    )  # fmt: skip
+
+
+def goes_into(candidate: Candidate) -> bool:
+    """Whether `use` writes into the candidate's own program, instead of making a new one."""
+    program = candidate.program
+    return program is not None and program.status not in (Program.Status.CLOSED, Program.Status.ARCHIVED)
+
+
 def use(*, candidate: Candidate, actor) -> Program:
     """Make the candidate's definition the draft of its program, ready to launch; without a program, or with one that is
     closed, a new draft program. A draft that says the same stays as it is. Returns the program.
@@ -272,7 +292,7 @@ def use(*, candidate: Candidate, actor) -> Program:
     simulation, program = candidate.simulation, candidate.program
     note = gettext("From the simulation %(name)s") % {"name": simulation.name}
     with transaction.atomic():
-        if program is None or program.status in (Program.Status.CLOSED, Program.Status.ARCHIVED):
+        if not goes_into(candidate):
             program = programs.create_program(document=candidate.document, actor=actor, budget=simulation.budget)
         else:
             _into_draft(program, candidate, actor, note[:200])
