@@ -19,11 +19,11 @@ from incentives.programs.rules.schema import Definition
 from incentives.programs.rules.whatif import moved_targets
 
 FACTS_AT_ONCE = 1000
-UNREAD = (
-    "public_id state_version state_delivery version_delivery win_ordinal ever_won period_start period_end changed_seq "
-    "credited_seq updated_at"
+READ = (
+    "pk baseline state kind occurred_at external_id participant_id close_date amount currency quantity lines splits account "
+    "partner region attributes metric value received_at object_type object_id version"
 ).split()
-"""Columns of a fact that the rules do not look at."""
+"""What counts and fact_of read of a fact. Rows of these cost half as much as model instances."""
 
 
 def everybody() -> People:
@@ -40,10 +40,10 @@ def facts_between(first: date, last: date) -> QuerySet[ObjectState]:
     return ObjectState.objects.filter(moments | Q(close_date__range=(first - MARGIN, last + MARGIN)))
 
 
-def in_chunks(facts: QuerySet[ObjectState], size: int = FACTS_AT_ONCE) -> Iterator[list[ObjectState]]:
-    """All of them by id, so many at a time: no open cursor, and memory does not grow with their number."""
-    after, facts = 0, facts.defer(*UNREAD).order_by("pk")
-    while chunk := list(facts.filter(pk__gt=after)[:size]):
+def in_chunks(facts: QuerySet[ObjectState], size: int = FACTS_AT_ONCE) -> Iterator[list]:
+    """All of them by id, as rows of READ, so many at a time: no open cursor, and memory does not grow with their number."""
+    after, rows = 0, facts.order_by("pk").values_list(*READ, named=True)
+    while chunk := list(rows.filter(pk__gt=after)[:size]):
         yield chunk
         after = chunk[-1].pk
 

@@ -15,6 +15,7 @@ from django.utils.translation import gettext
 
 from incentives.core import audit
 from incentives.core.errors import DomainError, IllegalTransition, NotAllowed
+from incentives.core.memory import no_cyclic_garbage
 from incentives.ledger.models import Budget
 from incentives.programs import services as programs
 from incentives.programs.models import Program, ProgramVersion
@@ -148,18 +149,23 @@ class Run:
     def advance(self, until: float | None = None) -> bool:
         """Work until it has ended (True) or the monotonic clock shows `until` (False)."""
         try:
-            for found in self._work:
-                if isinstance(found, list):
-                    self._finish(found)
-                    return True
-                if not self._tell(found):
-                    log.info("simulation %s is not ours any more", self.simulation.pk)
-                    return True
-                if until is not None and time.monotonic() > until:
-                    return False
+            with no_cyclic_garbage():
+                return self._advance(until)
         except Exception as exc:
             log.exception("simulation %s failed", self.simulation.pk)
             self._fail(exc)
+        return True
+
+    def _advance(self, until: float | None) -> bool:
+        for found in self._work:
+            if isinstance(found, list):
+                self._finish(found)
+                return True
+            if not self._tell(found):
+                log.info("simulation %s is not ours any more", self.simulation.pk)
+                return True
+            if until is not None and time.monotonic() > until:
+                return False
         return True
 
     def _mine(self):

@@ -1,6 +1,5 @@
 """What a program would pay over a history in files. Touches no database. The files: docs/program-definition.md."""
 
-import gc
 import json
 import sys
 from collections.abc import Callable, Iterator
@@ -10,6 +9,7 @@ from typing import Any, BinaryIO
 
 from django.core.management.base import BaseCommand
 
+from incentives.core.memory import no_cyclic_garbage
 from incentives.programs.rules import DefinitionError, parse_definition
 from incentives.programs.rules.events import EventError
 from incentives.programs.rules.limits import MAX_BYTES
@@ -64,18 +64,6 @@ def simulate(program: str, activities: str, participants: str, targets: str | No
     with no_cyclic_garbage():
         read_lines(activities, simulation.add_activity)
         return simulation.run()
-
-
-@contextmanager
-def no_cyclic_garbage() -> Iterator[None]:
-    """Credits refer to nothing that refers back; looking for cycles among them takes a quarter of the time."""
-    was_enabled = gc.isenabled()
-    gc.disable()
-    try:
-        yield
-    finally:
-        if was_enabled:
-            gc.enable()
 
 
 @contextmanager
