@@ -1,6 +1,5 @@
-"""What a run reads: facts as they stand, people, targets, enrolment and exchange rates. Writes nothing."""
+"""What a run reads: facts as they stand, people, targets and enrolment. Writes nothing."""
 
-from bisect import bisect_right
 from collections import defaultdict
 from collections.abc import Iterator, Mapping
 from datetime import UTC, date, datetime, time, timedelta
@@ -9,11 +8,11 @@ from decimal import Decimal
 from django.db.models import Q, QuerySet
 
 from incentives.crm.models import ObjectState
-from incentives.earnings.evaluate import MARGIN
 from incentives.earnings.facts import People, people_in
-from incentives.ledger.models import ExchangeRate
+from incentives.earnings.running import MARGIN
 from incentives.participants.models import Participant
 from incentives.programs.models import Enrollment, Program, Target
+from incentives.programs.rules.facts import Enrolment
 from incentives.programs.rules.periods import clock
 from incentives.programs.rules.schema import Definition
 from incentives.programs.rules.whatif import moved_targets
@@ -76,34 +75,9 @@ def targets_for(
 
 
 # --- who is invited or excluded -----------------------------------------------------------------------------------------
-def enrolled(program: Program | None, people: People) -> dict[str, str]:
+def enrolled(program: Program | None, people: People) -> Enrolment:
     """participant key -> invited or excluded."""
     if program is None:
         return {}
     rows = Enrollment.objects.filter(program=program).values_list("participant_id", "state")
     return {people.keys[pk]: state for pk, state in rows if pk in people.keys}
-
-
-# --- exchange rates ------------------------------------------------------------------------------------------------------
-class DailyRates(Mapping):
-    """The rates table towards one currency, asked for (currency, day); see rules.facts.Rates. One query."""
-
-    def __init__(self, currency: str):
-        self._spans: dict[str, list[tuple[date, date, Decimal]]] = defaultdict(list)
-        rows = ExchangeRate.objects.filter(to_currency=currency).order_by("starts_on")
-        for source, first, last, rate in rows.values_list("currency", "starts_on", "ends_on", "rate"):
-            self._spans[source].append((first, last, rate))
-
-    def __getitem__(self, key: tuple[str, date]) -> Decimal:
-        source, day = key
-        spans = self._spans.get(source, [])
-        n = bisect_right(spans, day, key=lambda span: span[0])
-        if not n or spans[n - 1][1] < day:
-            raise KeyError(key)
-        return spans[n - 1][2]
-
-    def __iter__(self):
-        return iter(self._spans)
-
-    def __len__(self) -> int:
-        return len(self._spans)

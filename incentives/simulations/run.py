@@ -13,6 +13,7 @@ from decimal import Decimal
 
 from incentives.earnings.facts import People, counts, fact_of
 from incentives.earnings.selectors import in_words
+from incentives.ledger.rates import Rates
 from incentives.programs.models import Program
 from incentives.programs.rules.contests import rank_standings
 from incentives.programs.rules.crediting import credits_for, ineligible
@@ -82,8 +83,8 @@ class Contestant:
         self.program, self.people = program, people
         self.percents = [BASE, *sorted({*percents} - {BASE})]
         self.targets = inputs.targets_for(targets, self.written, self.definition, program, flat)
-        self.rates = inputs.DailyRates(self.definition.currency)
-        self.enrolled = inputs.enrolled(program, people)
+        self.rates = Rates(self.definition.currency)
+        self.enrolment = inputs.enrolled(program, people)
         self.store = Store()
         self.marks = array("Q")
         self.activities = 0
@@ -102,7 +103,9 @@ class Contestant:
 
     # --- facts ---------------------------------------------------------------------------------------------------------
     def see(self, fact: Fact) -> None:
-        credits, reasons = credits_for(self.definition, fact, self.people.roster, self.rates, words=False)
+        credits, reasons = credits_for(
+            self.definition, fact, self.people.roster, self.rates, enrolment=self.enrolment, words=False
+        )
         for reason in reasons:
             if reason.exception:
                 self._problem(reason.code, reason, int(fact.id))
@@ -165,7 +168,7 @@ class Contestant:
         """Add what contests win, then the sums over all people. Once, when everybody was scored."""
         by_key = {earned.person.key: earned for earned in everyone}
         for percent in self.percents if self._ranks else ():
-            standings = rank_standings(self.definition, self._cards.pop(percent), self.people.roster)
+            standings = rank_standings(self.definition, self._cards.pop(percent), self.people.roster, self.enrolment)
             for standing in standings:
                 for key, line in standing.lines.items():
                     by_key[key].by_percent[percent] += line.amount_minor
@@ -190,7 +193,7 @@ class Contestant:
         """Who could earn: the program is for them, and they were there on a day of the window."""
         first, last = self.definition.starts_on, self.definition.ends_on
         return sum(
-            not ineligible(self.definition, person)
+            not ineligible(self.definition, person, self.enrolment)
             and (person.started_on is None or person.started_on <= last)
             and (person.ended_on is None or person.ended_on >= first)
             for person in self.people.roster.values()

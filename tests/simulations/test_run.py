@@ -9,6 +9,7 @@ from incentives.crm.models import ObjectState
 from incentives.earnings.models import Credit, Earning, Participation, Scorecard
 from incentives.ledger.models import ExchangeRate, Posting
 from incentives.programs import services as programs
+from incentives.programs.enrollment import set_enrollment
 from incentives.programs.services import TargetRow
 from incentives.simulations.models import Overlap
 from incentives.simulations.results import unpack
@@ -191,3 +192,14 @@ def test_what_a_person_should_look_at_is_counted(manager, crm):
     assert (code, words, fact, person) == (
         "no_measure", "The activity has no amount.", ObjectState.objects.get().pk, None,
     )  # fmt: skip
+
+
+def test_who_is_invited_or_excluded_by_name_is_so_here_too(manager, crm):
+    ana, ben, cy = make_participant("Ana"), make_participant("Ben", type="partner"), make_participant("Cy")
+    program = make_program(manager=manager, launched=False, eligible={"types": ["employee"]})
+    set_enrollment(program=program, participant=ben, state="invited", actor=manager)
+    set_enrollment(program=program, participant=cy, state="excluded", actor=manager)
+    send(crm, *[deal(f"D{n}", who, "1000.00") for n, who in enumerate((ana, ben, cy))])
+    done = simulate(manager, Source.of(program.versions.get()))
+    assert earned(done) == {"Ana": 2000, "Ben": 2000}
+    assert result(done)["eligible"] == 2
