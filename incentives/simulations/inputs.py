@@ -31,12 +31,16 @@ def everybody() -> People:
 
 
 # --- facts -----------------------------------------------------------------------------------------------------------
-def facts_between(first: date, last: date) -> QuerySet[ObjectState]:
-    """Facts whose day may lie in the window, in any time zone. The rules decide exactly."""
+def near(first: date, last: date, prefix: str = "") -> Q:
+    """Facts whose day may lie in the window, in any time zone. The rules decide exactly. `prefix`: the way to the fact."""
     since = datetime.combine(first - MARGIN, time(), UTC)
     until = datetime.combine(last + MARGIN + timedelta(days=1), time(), UTC)
-    moments = Q(occurred_at__gte=since, occurred_at__lt=until)
-    return ObjectState.objects.filter(moments | Q(close_date__range=(first - MARGIN, last + MARGIN)))
+    moments = Q(**{f"{prefix}occurred_at__gte": since, f"{prefix}occurred_at__lt": until})
+    return moments | Q(**{f"{prefix}close_date__range": (first - MARGIN, last + MARGIN)})
+
+
+def facts_between(first: date, last: date) -> QuerySet[ObjectState]:
+    return ObjectState.objects.filter(near(first, last))
 
 
 def in_chunks(facts: QuerySet[ObjectState], size: int = FACTS_AT_ONCE) -> Iterator[list]:

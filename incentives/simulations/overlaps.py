@@ -54,8 +54,8 @@ class Overlaps:
 
     def _posted(self, paid) -> dict[tuple[int, int], list[tuple[int, int]]]:
         """(participant id, fact id) -> [(program id, minor units that stand there)]"""
-        facts = inputs.facts_between(self.definition.starts_on, self.definition.ends_on)
-        rows = Earning.objects.filter(participation__participant__in=paid, object__in=facts)
+        near = inputs.near(self.definition.starts_on, self.definition.ends_on, "object__")
+        rows = Earning.objects.filter(near, participation__participant__in=paid)
         rows = rows.exclude(participation__program__in=self.own)
         keys = ("participation__participant", "object", "participation__program")
         found: dict[tuple[int, int], list[tuple[int, int]]] = defaultdict(list)

@@ -1,5 +1,6 @@
 """Who would earn what and why, what is paid twice, and what a person should look at."""
 
+from datetime import date
 from functools import cached_property
 from itertools import islice
 
@@ -181,10 +182,10 @@ class PersonPage(CandidatePart, Guarded, View):
         definition, currency = self.figures.definition, self.simulation.currency
         return [
             {
-                "period": period_label(definition, timezone.datetime.fromisoformat(start).date()),
+                "period": period_label(definition, date.fromisoformat(start)),
                 "reward": kind.replace("_", " "),
                 "object": objects.get(fact),
-                "day": timezone.datetime.fromisoformat(day).date(),
+                "day": date.fromisoformat(day),
                 "amount": Money(minor, currency),
                 "words": words,
             }

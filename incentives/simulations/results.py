@@ -118,7 +118,7 @@ class Outcome:
             "by_count": run.counts_activities,
             "earning": len(earned),
             "counted": len(run.store.participants()),
-            "eligible": run.eligible_people(),
+            "eligible": run.who_could(),
             "activities": run.activities,
             "won_minor": int(run.won.scaleb(run.definition.digits).to_integral_value()),
             "unpriced": run.unpriced,
@@ -168,6 +168,8 @@ def work(simulation: Simulation) -> Iterator[int | list[Outcome]]:
     people = inputs.everybody()
     first, last = simulation.starts_on, simulation.ends_on
     candidates = list(simulation.candidates.select_related("program").order_by("position"))
+    for candidate in candidates:
+        candidate.simulation = simulation
     contestants = [contestant_of(candidate, people) for candidate in candidates]
     read = 0
     for read in read_facts(contestants, first, last, people):

@@ -189,15 +189,18 @@ class Contestant:
         last = self.definition.ends_on
         return last if card is None else min(card.period_end, last)
 
-    def eligible_people(self) -> int:
-        """Who could earn: the program is for them, and they were there on a day of the window."""
+    def who_could(self) -> int:
+        """How many could earn: the program is for them and they were there on a day of the window, or an overlay of it
+        gave them a share."""
         first, last = self.definition.starts_on, self.definition.ends_on
-        return sum(
-            not ineligible(self.definition, person, self.enrolment)
+        eligible = {
+            person.key
+            for person in self.people.roster.values()
+            if not ineligible(self.definition, person, self.enrolment)
             and (person.started_on is None or person.started_on <= last)
             and (person.ended_on is None or person.ended_on >= first)
-            for person in self.people.roster.values()
-        )
+        }
+        return len(eligible.union(self.store.participants()))
 
 
 def _slim(card: Scorecard) -> Scorecard:

@@ -60,9 +60,10 @@ class Round:
 
     def pure(self) -> float:
         """Seconds for the rules alone, over the same facts."""
-        from incentives.earnings.facts import definition_of, fact_of, people_in
+        from incentives.earnings.facts import fact_of, people_in
         from incentives.programs.rules.crediting import credits_for
         from incentives.programs.rules.scoring import score
+        from incentives.programs.versions import definition_of
 
         people, definition = people_in(self.people), definition_of(self.program.current_version)
         for number, state in enumerate(self.states):

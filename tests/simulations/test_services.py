@@ -110,6 +110,12 @@ def test_a_worker_runs_what_waits_once(waiting):
     assert services.carry_on() == 0
 
 
+@pytest.mark.pure
+def test_the_message_goes_to_the_queue_of_what_may_wait():
+    route = services.current_app.amqp.router.route({}, "simulations.carry_on")
+    assert route["queue"].name == "reports"
+
+
 def test_one_at_a_time_so_that_simulations_hold_no_more_than_one_process(waiting, manager):
     services.start(actor=manager, candidates=[source(definition())], first=YEAR[0], last=YEAR[1])
     held = services._claim()
