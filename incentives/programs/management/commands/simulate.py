@@ -1,6 +1,8 @@
 """What a program would pay over a history in files. Touches no database. The files: docs/program-definition.md."""
 
+import codecs
 import gc
+import io
 import json
 import sys
 from collections.abc import Callable, Iterator
@@ -35,6 +37,7 @@ class Command(BaseCommand):
         parser.add_argument("--json", action="store_true", help="print one JSON document instead of tables")
 
     def handle(self, *, program, activities, participants, targets=None, **options):
+        self._write_utf8()
         try:
             if [program, activities, participants, targets].count("-") > 1:
                 raise BadInput("Only one of the files can be standard input (-).")
@@ -48,6 +51,13 @@ class Command(BaseCommand):
             self.stdout.write("")
         else:
             self.stdout.write(table(result))
+
+    def _write_utf8(self) -> None:
+        """Whatever the locale says. Half a surrogate pair becomes \\udxxx, which in JSON is what it was read from."""
+        for stream in (self.stdout, self.stderr):
+            out = getattr(stream, "_out", None)
+            if isinstance(out, io.TextIOWrapper):
+                out.reconfigure(encoding="utf-8", errors="backslashreplace")
 
 
 def simulate(program: str, activities: str, participants: str, targets: str | None = None) -> Result:
@@ -100,7 +110,7 @@ def read_lines(name: str, add: Callable[[Any], None]) -> None:
             where = f"{shown_name(name)}, line {number}"
             if len(line) > MAX_LINE:
                 raise BadInput(f"{where}: longer than {MAX_LINE:,} bytes; expected one object per line.")
-            if not line.isspace():
+            if line.removeprefix(codecs.BOM_UTF8).strip():
                 read_line(where, line, add, first=number == 1)
 
 
