@@ -7,7 +7,7 @@ from django.db import migrations, models
 class Migration(migrations.Migration):
 
     dependencies = [
-        ('crm', '0006_object_received_at'),
+        ('crm', '0007_object_receipts'),
         migrations.swappable_dependency(settings.AUTH_USER_MODEL),
     ]
 
