@@ -2,7 +2,7 @@
 
 from django.urls import path
 
-from incentives.portal import views
+from incentives.portal import earning_views, views
 
 app_name = "portal"
 urlpatterns = [
@@ -11,5 +11,7 @@ urlpatterns = [
     path("me/rewards/", views.RewardsPage.as_view(), name="rewards"),
     path("me/rewards/<uuid:public_id>/reveal/", views.RevealPage.as_view(), name="reveal"),
     path("me/statement/", views.StatementPage.as_view(), name="statement"),
+    path("me/earnings/<uuid:public_id>/", earning_views.EarningPage.as_view(), name="earning"),
+    path("me/earnings/<uuid:public_id>.json", earning_views.EarningJson.as_view(), name="earning-json"),
     path("me/people/", views.TeamPage.as_view(), name="people"),
 ]

@@ -88,6 +88,11 @@ def differences(before: Definition | dict, after: Definition | dict) -> list[Cha
     return changes
 
 
+def reward_in_words(definition: Definition, reward) -> str:
+    """One reward of the definition as a sentence: `Pays 2 % of the amount of every won deal.`"""
+    return f"{_Teller(definition).reward(reward)}."
+
+
 def _parsed(definition: Definition | dict) -> Definition:
     return definition if isinstance(definition, Definition) else parse_definition(definition)
 
