@@ -27,6 +27,7 @@ LEASE = timedelta(seconds=180)
 MAX_ATTEMPTS = 5
 FUTURE = timedelta(hours=24)
 DEAL_STATES = events.DEAL_STATES
+STATED = {"claim.submitted": "pending", **events.AWARD_STATES}
 CARRIES = ("amount", "quantity", "lines", "splits")
 
 
@@ -152,6 +153,8 @@ def read(connection: Connection, delivery: Delivery) -> tuple[dict, str, str]:
     Raises MalformedEvent, Quarantine (a type or stage the connection does not map).
     """
     event = delivery.event
+    if event.get("kind") in events.INTERNAL_KINDS and connection.kind != Connection.Kind.AWARDS:
+        raise Quarantine("internal_kind", f"Only Laurel itself states {event['kind']}.")
     if delivery.overrides:
         event = events.normalise({**event, **delivery.overrides}, require_time=False)
     kind = event.get("kind", "")
@@ -184,7 +187,7 @@ def _examine(connection: Connection, work: Work) -> None:
         values = _values(connection, work)
     thing = event.get("object", {})
     work.snapshot = resolve.Snapshot(
-        state={"claim.submitted": "pending"}.get(work.kind, work.state if is_deal else ""),
+        state=STATED.get(work.kind, work.state if is_deal else ""),
         version=_version(delivery, thing.get("version", ""), occurred_at),
         order=delivery.pk,
         occurred_at=occurred_at,
@@ -359,6 +362,8 @@ class Batch:
             return resolve.Change("unchanged")
         elif work.kind == "claim.submitted":
             change = resolve.apply_claim(thing, work.snapshot, external_id)
+        elif work.kind in events.INTERNAL_KINDS:
+            change = resolve.apply_award(thing, work.snapshot, external_id)
         else:
             change = self._apply_metric(thing, work)
         self.touched[work.key] = thing

@@ -1,5 +1,6 @@
 """Which approval steps a payout must pass, and who made it."""
 
+from incentives.awards import selectors as awards
 from incentives.payouts.models import ApprovalPolicy, Payout
 
 PERMISSION = {
@@ -33,9 +34,18 @@ def unconfirmed_editors() -> list[int]:
 
 def makers_of(payout: Payout) -> set[int]:
     """User ids of everybody who created or changed what this payout pays: who submitted it, who wrote or published
-    the rules its earnings came from, and who had changed an approval policy alone. Source: promise 6."""
+    the rules its earnings came from, who gave or cancelled an award among them, and who had changed an approval policy
+    alone. Source: promise 6."""
     ids = {payout.submitted_by_id, *payout.policy_editors.values_list("pk", flat=True)}
     versions = payout.allocations.values_list("earning__version__created_by", "earning__version__published_by")
     for created_by, published_by in versions.distinct():
         ids |= {created_by, published_by}
+    ids |= awards.givers_of(award_records(payout))
     return ids - {None}
+
+
+def award_records(payout: Payout):
+    """Record ids of the awards that the payout pays or takes back."""
+    return payout.allocations.filter(earning__object__object_type="award").values_list(
+        "earning__object__object_id", flat=True
+    )

@@ -23,11 +23,12 @@ from django.db.models import (
 from django.db.models.functions import Coalesce
 from django.utils import timezone
 
+from incentives.awards.selectors import made_by
 from incentives.earnings.models import Earning, Participation
 from incentives.payouts import wording
 from incentives.payouts.errors import CannotBuild
 from incentives.payouts.models import Approval, Hold, Payout, PayoutEarning
-from incentives.payouts.policies import PERMISSION
+from incentives.payouts.policies import PERMISSION, award_records
 from incentives.payouts.services.build import CARDS_AT_ONCE, Plan, Skipped, obstacle, plan_for
 from incentives.payouts.services.policies import MOST_STEPS
 from incentives.programs.models import Program
@@ -70,11 +71,25 @@ def _mine(user) -> Q:
     wrote = PayoutEarning.objects.filter(payout=OuterRef("pk")).filter(
         Q(earning__version__created_by=user) | Q(earning__version__published_by=user)
     )
+    gave = PayoutEarning.objects.filter(
+        payout=OuterRef("pk"),
+        earning__object__object_type="award",
+        earning__object__object_id__in=made_by(user).values("record"),
+    )
     decided = Approval.objects.filter(payout=OuterRef("pk"), actor=user)
     edited = Payout.policy_editors.through.objects.filter(payout=OuterRef("pk"), user=user)
     own = Q(submitted_by__isnull=True) | ~Q(submitted_by=user)
     foreign = Q(participant__user__isnull=True) | ~Q(participant__user=user)
-    return Q(status=S.SUBMITTED) & next_step & own & foreign & ~Exists(wrote) & ~Exists(decided) & ~Exists(edited)
+    return (
+        Q(status=S.SUBMITTED)
+        & next_step
+        & own
+        & foreign
+        & ~Exists(wrote)
+        & ~Exists(gave)
+        & ~Exists(decided)
+        & ~Exists(edited)
+    )
 
 
 def objection(payout: Payout, user) -> str:
@@ -86,6 +101,8 @@ def objection(payout: Payout, user) -> str:
     versions = payout.allocations.filter(Q(earning__version__created_by=user) | Q(earning__version__published_by=user))
     if versions.exists():
         return wording.WROTE_RULES
+    if made_by(user).filter(record__in=award_records(payout)).exists():
+        return wording.GAVE_AWARD
     if payout.policy_editors.filter(pk=user.pk).exists():
         return wording.CHANGED_POLICY
     if payout.approvals.filter(actor=user).exists():

@@ -4,6 +4,8 @@ from django.http import JsonResponse
 from django.shortcuts import get_object_or_404, render
 from django.views import View
 
+from incentives.awards.models import Award
+from incentives.awards.selectors import own_awards
 from incentives.core.pages import crumbs
 from incentives.earnings.models import Earning
 from incentives.payouts.chain import Whole, whole_chain
@@ -16,8 +18,21 @@ class EarningPage(Mine, View):
 
     def get(self, request, public_id):
         whole = self.whole(public_id)
-        context = {"whole": whole, "chain": whole.earned, "money": whole.money, "crumbs": crumbs(ME)}
+        context = {
+            "whole": whole,
+            "chain": whole.earned,
+            "money": whole.money,
+            "award": self.award(whole),
+            "crumbs": crumbs(ME),
+        }
         return render(request, "portal/earning.html", context)
+
+    def award(self, whole: Whole) -> Award | None:
+        """The award behind the line, with who gave it."""
+        record = whole.earned.record
+        if record is None or record.object_type != "award":
+            return None
+        return own_awards(self.participant).filter(record=record.object_id).first()
 
     def whole(self, public_id) -> Whole:
         own = Earning.objects.filter(participation__participant=self.participant)

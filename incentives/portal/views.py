@@ -14,6 +14,7 @@ from django.utils.translation import gettext_lazy as _
 from django.views import View
 
 from incentives.accounts.models import Role
+from incentives.awards.selectors import own_awards
 from incentives.core import audit
 from incentives.core.listing import Column, Guarded, ListPage, Tab
 from incentives.core.pages import crumbs
@@ -27,6 +28,7 @@ from rewards.models import DeliveryType, RewardOrder
 ME = (_("My rewards"), "portal:me")
 STAFF = (Role.MANAGER, Role.FINANCE, Role.ADMINISTRATOR, Role.AUDITOR)
 LATEST = 10
+AWARDS = 3
 
 
 class HomePage(Guarded, View):
@@ -71,6 +73,7 @@ class MePage(Mine, View):
             **selectors.me(mine),
             "participant": mine,
             "rewards": rewards_now,
+            "awards": list(own_awards(mine)[:AWARDS]),
             "latest": list(selectors.own_earnings(mine)[:LATEST]),
             "is_partner_admin": partner_of(request.user) is not None,
         }

@@ -125,6 +125,7 @@ def _test(test: Test) -> str:
         ("kind", "eq", "deal.won"): gettext("the deal is won"),
         ("kind", "eq", "metric.reported"): gettext("it is a reported metric"),
         ("kind", "eq", "claim.submitted"): gettext("it is an approved claim"),
+        ("kind", "eq", "award.given"): gettext("it is an award that somebody gave"),
     }
     key = (test.field, test.op, test.value)
     return known[key] if isinstance(test.value, str) and key in known else sentence(test)
