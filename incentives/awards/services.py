@@ -190,7 +190,9 @@ def _problem(pot: Pot, item: Wanted, enrolled, actor, before: dict, now: datetim
         return CannotGive(f"Give a reason of at most {REASON} characters: the recipient reads it.")
     if why := selectors.obstacle(pot, person, enrolled):
         return CannotGive(why[0].upper() + why[1:])
-    sums = before.setdefault(person.pk, list(selectors.given_so_far(pot, person, now)))
+    if person.pk not in before:
+        before[person.pk] = list(selectors.given_so_far(pot, person, now))
+    sums = before[person.pk]
     if why := selectors.over_limit(pot, amount, *sums):
         return CannotGive(f"{person}: {why}")
     sums[0] += amount.minor
