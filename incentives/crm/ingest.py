@@ -27,7 +27,6 @@ LEASE = timedelta(seconds=180)
 MAX_ATTEMPTS = 5
 FUTURE = timedelta(hours=24)
 DEAL_STATES = events.DEAL_STATES
-STATED = {"claim.submitted": "pending", **events.AWARD_STATES}
 CARRIES = ("amount", "quantity", "lines", "splits")
 
 
@@ -187,14 +186,23 @@ def _examine(connection: Connection, work: Work) -> None:
         values = _values(connection, work)
     thing = event.get("object", {})
     work.snapshot = resolve.Snapshot(
-        state=STATED.get(work.kind, work.state if is_deal else ""),
+        state=_stated(connection, work, is_deal),
         version=_version(delivery, thing.get("version", ""), occurred_at),
         order=delivery.pk,
         occurred_at=occurred_at,
+        received_at=delivery.received_at,
         values=values,
         key=hashlib.sha256(f"{delivery.delivery_key}|{content_hash(event)}".encode()).hexdigest()[:16],
     )
     work.key = _metric_key(work) if work.kind == "metric.reported" else (thing["type"], thing["id"])
+
+
+def _stated(connection: Connection, work: Work, is_deal: bool) -> str:
+    """The state an event states. A claim from outside waits for an approval; one that was reviewed here comes through
+    Laurel's own connection."""
+    if work.kind == "claim.submitted":
+        return "approved" if connection.kind == Connection.Kind.CLAIMS else "pending"
+    return events.AWARD_STATES.get(work.kind, work.state if is_deal else "")
 
 
 def _version(delivery: Delivery, stated: str, occurred_at: datetime) -> str:

@@ -21,8 +21,9 @@ class Connection(models.Model):
         FILE = "file", _("File import")
         API = "api", _("API client")
         AWARDS = "awards", _("Awards given here")
+        CLAIMS = "claims", _("Approved claims")
 
-    OWN = (Kind.AWARDS,)
+    OWN = (Kind.AWARDS, Kind.CLAIMS)
     """Laurel's own: facts from its own records come through it and nothing from outside does."""
 
     class Status(models.TextChoices):
@@ -54,7 +55,8 @@ class Connection(models.Model):
     class Meta:
         ordering = ["name"]
         constraints = [
-            models.UniqueConstraint(fields=["kind"], condition=Q(kind="awards"), name="connection_of_awards_once")
+            models.UniqueConstraint(fields=["kind"], condition=Q(kind="awards"), name="connection_of_awards_once"),
+            models.UniqueConstraint(fields=["kind"], condition=Q(kind="claims"), name="connection_of_claims_once"),
         ]
 
     def __str__(self):
@@ -169,6 +171,7 @@ class ObjectState(models.Model):
         REPORTED = "reported", _("Reported")  # metric.reported
         PENDING = "pending", _("Waiting for approval")  # claim.submitted: does not count yet
         GIVEN = "given", _("Given")  # award.given
+        APPROVED = "approved", _("Approved")  # a claim that was reviewed here
 
     public_id = models.UUIDField(default=uuid.uuid4, unique=True, editable=False)
     connection = models.ForeignKey(Connection, on_delete=models.PROTECT, related_name="objects_seen")
@@ -188,6 +191,7 @@ class ObjectState(models.Model):
     external_id = models.CharField(max_length=400, blank=True)  # of the standing activity
     occurred_at = models.DateTimeField(null=True, blank=True)  # of a deal: the moment of winning (or losing...)
     received_at = models.DateTimeField(null=True, blank=True)  # when this win, report or claim first reached us
+    receipts = models.JSONField(default=dict, blank=True)  # what decides that: see receipt.py
     close_date = models.DateField(null=True, blank=True)
     participant = models.ForeignKey(
         Participant, null=True, blank=True, on_delete=models.PROTECT, related_name="objects_owned"

@@ -68,18 +68,27 @@ def create_connection(*, name: str, currency: str, actor=None, kind=Connection.K
 
 def awards_connection() -> Connection:
     """Laurel's own connection, through which awards become activities; made when it is first needed."""
-    known = Connection.objects.filter(kind=Connection.Kind.AWARDS).first()
+    return _own_connection(Connection.Kind.AWARDS, "Awards")
+
+
+def claims_connection() -> Connection:
+    """Laurel's own connection, through which approved claims become activities; made when it is first needed."""
+    return _own_connection(Connection.Kind.CLAIMS, "Claims")
+
+
+def _own_connection(kind: str, name: str) -> Connection:
+    known = Connection.objects.filter(kind=kind).first()
     if known is not None:
         return known
-    taken = Connection.objects.filter(name="Awards").exists()
+    taken = Connection.objects.filter(name=name).exists()
     values = {
-        "name": "Awards (Laurel)" if taken else "Awards",
-        "currency": "USD",  # every award names its own
+        "name": f"{name} (Laurel)" if taken else name,
+        "currency": "USD",  # every award and claim names its own
         "token_hash": credentials.sha256(credentials.new_token()),
         "max_amount": MOST,
     }
     with transaction.atomic():
-        connection, made = Connection.objects.get_or_create(kind=Connection.Kind.AWARDS, defaults=values)
+        connection, made = Connection.objects.get_or_create(kind=kind, defaults=values)
         if made:
             audit.record("connection.created", connection, after=_shown(connection))
     return connection

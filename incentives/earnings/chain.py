@@ -16,7 +16,7 @@ from incentives.crm.models import ObjectState
 from incentives.earnings.causes import Cause, causes_of
 from incentives.earnings.evaluate import compute
 from incentives.earnings.explain import waiting
-from incentives.earnings.facts import definition_of, fact_of, people_of
+from incentives.earnings.facts import fact_of, people_of
 from incentives.earnings.models import Credit, Earning, Participation
 from incentives.earnings.record import Step, history
 from incentives.earnings.selectors import earning_lines, in_words
@@ -27,6 +27,7 @@ from incentives.programs.rules.crediting import condition_of
 from incentives.programs.rules.limits import decimal_text
 from incentives.programs.selectors import measure_text, period_label
 from incentives.programs.summary import reward_in_words
+from incentives.programs.versions import definition_of
 from rewards.money import Money
 
 FACTS = 50
@@ -163,10 +164,11 @@ class _Teller:
         self.record = next((row.object for row in rows if row.object_id), None)
         self.credits = self._credits()
         self.credit = next((c for c in self.credits if self._is_mine(c)), None)
-        self.version = self.credit.version if self.credit else self.last.version
-        self.definition = definition_of(self.version)
-        self.card = self._card()
+        (computed,) = compute([self.participation])
+        self.card = next((card for card in computed.scorecards if card.period_start == self.start), None)
         self.line = next((line for line in self.card.lines if line.key == self.key), None) if self.card else None
+        self.version = computed.version_of(self.line.version) if self.line else self.last.version
+        self.definition = definition_of(self.version)
 
     def _credits(self) -> list[Credit]:
         """Those of the period in the order in which they are scored."""
@@ -180,10 +182,6 @@ class _Teller:
             and credit.object_id == self.record.pk
             and (credit.role == Credit.Role.OVERLAY) == overlay
         )
-
-    def _card(self):
-        (computed,) = compute([self.participation])
-        return next((card for card in computed.scorecards if card.period_start == self.start), None)
 
     def tell(self) -> Chain:
         currency = self.last.currency

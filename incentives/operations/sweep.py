@@ -21,6 +21,7 @@ log = logging.getLogger(__name__)
 SWEEPERS = (
     "incentives.core.audit.seal",
     "incentives.programs.services.advance_by_date",
+    "incentives.programs.versions.follow_versions",
     "incentives.crm.tasks.sweep_once",
     "incentives.earnings.evaluate.sweep_once",
     "incentives.payouts.services.sweep_once",

@@ -1,6 +1,7 @@
 """Which approval steps a payout must pass, and who made it."""
 
 from incentives.awards import selectors as awards
+from incentives.claims import selectors as claims
 from incentives.payouts.models import ApprovalPolicy, Payout
 
 PERMISSION = {
@@ -34,18 +35,33 @@ def unconfirmed_editors() -> list[int]:
 
 def makers_of(payout: Payout) -> set[int]:
     """User ids of everybody who created or changed what this payout pays: who submitted it, who wrote or published
-    the rules its earnings came from, who gave or cancelled an award among them, and who had changed an approval policy
-    alone. Source: promise 6."""
+    the rules its earnings came from, who gave or cancelled an award among them, who approved a claim it pays, and who had
+    changed an approval policy alone. Source: promise 6."""
     ids = {payout.submitted_by_id, *payout.policy_editors.values_list("pk", flat=True)}
     versions = payout.allocations.values_list("earning__version__created_by", "earning__version__published_by")
     for created_by, published_by in versions.distinct():
         ids |= {created_by, published_by}
-    ids |= awards.givers_of(award_records(payout))
+    ids |= awards.givers_of(award_records(payout)) | approvers_of_claims(payout)
     return ids - {None}
 
 
-def award_records(payout: Payout):
-    """Record ids of the awards that the payout pays or takes back."""
-    return payout.allocations.filter(earning__object__object_type="award").values_list(
-        "earning__object__object_id", flat=True
+def award_records(payout: Payout) -> set[str]:
+    """Record ids of the awards that the payout pays or takes back; all that count for the recipient in the program where a
+    line is worth a whole period."""
+    rows = payout.allocations.values_list("earning__object__object_type", "earning__object__object_id")
+    found = set(rows)
+    if (None, None) in found:
+        counted = payout.participation.credits.filter(object__object_type="award")
+        found |= set(counted.values_list("object__object_type", "object__object_id"))
+    return {record for kind, record in found if kind == "award"}
+
+
+def approvers_of_claims(payout: Payout) -> set[int]:
+    """Who approved the claims behind a payout: those its lines name, and all of the recipient's in the program, because a
+    line may be worth a whole period."""
+    paid = payout.allocations.filter(claims.claims_among("earning__object"))
+    return claims.approvers(
+        program_id=payout.program_id,
+        participant_id=payout.participant_id,
+        object_ids=list(paid.values_list("earning__object__object_id", flat=True).distinct()),
     )

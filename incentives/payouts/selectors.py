@@ -24,11 +24,12 @@ from django.db.models.functions import Coalesce
 from django.utils import timezone
 
 from incentives.awards.selectors import made_by
+from incentives.claims.selectors import approved_by
 from incentives.earnings.models import Earning, Participation
 from incentives.payouts import wording
 from incentives.payouts.errors import CannotBuild
 from incentives.payouts.models import Approval, Hold, Payout, PayoutEarning
-from incentives.payouts.policies import PERMISSION, award_records
+from incentives.payouts.policies import PERMISSION, approvers_of_claims, award_records
 from incentives.payouts.services.build import CARDS_AT_ONCE, Plan, Skipped, obstacle, plan_for
 from incentives.payouts.services.policies import MOST_STEPS
 from incentives.programs.models import Program
@@ -77,19 +78,12 @@ def _mine(user) -> Q:
         earning__object__object_id__in=made_by(user).values("record"),
     )
     decided = Approval.objects.filter(payout=OuterRef("pk"), actor=user)
+    reviewed = approved_by(user).filter(program=OuterRef("program"), participant=OuterRef("participant"))
     edited = Payout.policy_editors.through.objects.filter(payout=OuterRef("pk"), user=user)
     own = Q(submitted_by__isnull=True) | ~Q(submitted_by=user)
     foreign = Q(participant__user__isnull=True) | ~Q(participant__user=user)
-    return (
-        Q(status=S.SUBMITTED)
-        & next_step
-        & own
-        & foreign
-        & ~Exists(wrote)
-        & ~Exists(gave)
-        & ~Exists(decided)
-        & ~Exists(edited)
-    )
+    others = own & foreign & ~Exists(wrote) & ~Exists(gave) & ~Exists(decided) & ~Exists(edited) & ~Exists(reviewed)
+    return Q(status=S.SUBMITTED) & next_step & others
 
 
 def objection(payout: Payout, user) -> str:
@@ -105,6 +99,8 @@ def objection(payout: Payout, user) -> str:
         return wording.GAVE_AWARD
     if payout.policy_editors.filter(pk=user.pk).exists():
         return wording.CHANGED_POLICY
+    if user.pk in approvers_of_claims(payout):
+        return wording.APPROVED_CLAIM
     if payout.approvals.filter(actor=user).exists():
         return wording.APPROVED_BEFORE
     given = payout.approvals.count()

@@ -9,7 +9,7 @@ from itertools import groupby
 
 from .caps import Caps
 from .crediting import ineligible
-from .facts import Line, Person, Place, Roster, Scorecard, Standing
+from .facts import NOTHING, Enrolment, Line, Person, Place, Roster, Scorecard, Standing
 from .limits import decimal_text
 from .numbers import allocate, from_units, units
 from .parsing import digest
@@ -35,10 +35,12 @@ class Entry:
             self.reached_at = reached_at
 
 
-def rank_standings(definition: Definition, scorecards: Iterable[Scorecard], roster: Roster) -> tuple[Standing, ...]:
+def rank_standings(
+    definition: Definition, scorecards: Iterable[Scorecard], roster: Roster, enrolment: Enrolment = NOTHING
+) -> tuple[Standing, ...]:
     """One standing per `rank` reward, over the scorecards of everybody (all periods of the program added up).
 
-    Only a measure above zero takes part, and only people the program is for; those below `minimum` are ranked but win
+    Only a measure above zero takes part, and only people the program is for (`enrolment` included); those below `minimum` are ranked but win
     nothing. A team's or partner's prize is divided equally among its people who added to the measure. Prizes respect
     what the scorecards leave of the cap of the program's last period and of the participant's cap. The order of the
     scorecards does not matter.
@@ -48,7 +50,12 @@ def rank_standings(definition: Definition, scorecards: Iterable[Scorecard], rost
     if not rewards:
         return ()
     caps = _caps_left(definition, cards)
-    return tuple(_standing(definition, index, reward, cards, roster, caps) for index, reward in rewards)
+    entrants = [card for card in cards if _takes_part(definition, roster.get(card.participant), enrolment)]
+    return tuple(_standing(definition, index, reward, entrants, roster, caps) for index, reward in rewards)
+
+
+def _takes_part(definition: Definition, person: Person | None, enrolment: Enrolment) -> bool:
+    return person is not None and not ineligible(definition, person, enrolment)
 
 
 def _standing(definition: Definition, index: int, reward: Rank, cards, roster: Roster, caps) -> Standing:
@@ -77,7 +84,7 @@ def _entries(definition: Definition, reward: Rank, cards: list[Scorecard], roste
         own = list(own)
         person = roster.get(participant)
         group = _group(reward, person)
-        if group is None or ineligible(definition, person):
+        if group is None:
             continue
         measure = sum(units(card.measure) for card in own)
         reached = [card.reached_at for card in own if card.reached_at is not None]
