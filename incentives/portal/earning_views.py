@@ -7,6 +7,7 @@ from django.views import View
 from incentives.awards.models import Award
 from incentives.awards.selectors import own_awards
 from incentives.core.pages import crumbs
+from incentives.disputes.selectors import about_line
 from incentives.earnings.models import Earning
 from incentives.payouts.chain import Whole, whole_chain
 from incentives.payouts.chain_json import as_json
@@ -23,6 +24,7 @@ class EarningPage(Mine, View):
             "chain": whole.earned,
             "money": whole.money,
             "award": self.award(whole),
+            "disputes": about_line(self.participant, whole.earned.earning),
             "crumbs": crumbs(ME),
         }
         return render(request, "portal/earning.html", context)

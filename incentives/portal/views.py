@@ -18,6 +18,7 @@ from incentives.awards.selectors import own_awards
 from incentives.core import audit
 from incentives.core.listing import Column, Guarded, ListPage, Tab
 from incentives.core.pages import crumbs
+from incentives.disputes import selectors as disputes
 from incentives.payouts import wording
 from incentives.payouts.models import Payout
 from incentives.portal import selectors
@@ -41,7 +42,7 @@ class HomePage(Guarded, View):
         if roles.isdisjoint(STAFF):
             return redirect("portal:me")
         sections = {
-            "manager": selectors.manager_home() if Role.MANAGER in roles else None,
+            "manager": selectors.manager_home(request.user) if Role.MANAGER in roles else None,
             "finance": selectors.finance_home(request.user) if Role.FINANCE in roles else None,
             "administrator": selectors.administrator_home() if Role.ADMINISTRATOR in roles else None,
             "auditor": selectors.auditor_home() if Role.AUDITOR in roles else None,
@@ -73,6 +74,7 @@ class MePage(Mine, View):
             **selectors.me(mine),
             "participant": mine,
             "rewards": rewards_now,
+            "unread_disputes": disputes.unread_of(mine),
             "awards": list(own_awards(mine)[:AWARDS]),
             "latest": list(selectors.own_earnings(mine)[:LATEST]),
             "is_partner_admin": partner_of(request.user) is not None,
@@ -109,6 +111,10 @@ def _word(payout) -> str:
     return wording.payout_for_recipient(payout)[0]
 
 
+def ask_url(payout: Payout) -> str:
+    return f"{reverse('disputes:raise')}?payout={payout.public_id}"
+
+
 class RewardsPage(Mine, ListPage):
     title = _("My rewards")
     search = ("product_name", "program__name")
@@ -128,6 +134,7 @@ class RewardsPage(Mine, ListPage):
                template="portal/_state.html"),
         Column("created_at", _("Since"), kind="time", sort="created_at"),
         Column("open", _("Open"), lambda p: revealable(p) or None, template="portal/_open.html"),
+        Column("ask", _("Something wrong?"), lambda p: gettext("Ask about it"), link=ask_url),
     )  # fmt: skip
 
     def get_queryset(self):
