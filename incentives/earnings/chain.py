@@ -5,11 +5,13 @@ the money afterwards is told by payouts/chain.py. One structure for both readers
 people's data, so that neither a page nor the JSON can show what was never put in.
 """
 
+from collections.abc import Iterator
 from dataclasses import dataclass, field
 from datetime import date, datetime
 from decimal import ROUND_DOWN, Decimal
 
 from django.utils.translation import gettext
+from django.utils.translation import gettext_lazy as _
 
 from incentives.core.templatetags.laurel import number
 from incentives.crm.models import ObjectState
@@ -21,7 +23,7 @@ from incentives.earnings.models import Credit, Earning, Participation
 from incentives.earnings.record import Step, history
 from incentives.earnings.selectors import earning_lines, in_words
 from incentives.programs.models import ProgramVersion, Target
-from incentives.programs.rules.conditions import Explained
+from incentives.programs.rules.conditions import Explained, holds
 from incentives.programs.rules.conditions import explain as explain_condition
 from incentives.programs.rules.crediting import condition_of
 from incentives.programs.rules.limits import decimal_text
@@ -209,8 +211,9 @@ class _Teller:
         if self.record is None or not self.record.kind or not self.record.occurred_at:
             return []
         fact = fact_of(self.record, people_of([self.record]))
-        found = explain_condition(condition_of(self.definition), fact)
-        return [item for item in found if self.own is None or "participant" not in item.text]
+        condition = condition_of(self.definition)
+        found = explain_condition(condition, fact)
+        return found if self.own is None else list(_plainly(found, holds(condition, fact)))
 
     def share(self) -> Share | None:
         if self.credit is None:
@@ -355,6 +358,24 @@ class _Teller:
             )
             for row in self.rows
         ]
+
+
+PLAIN = {
+    "kind is deal.won": _("the deal is won"),
+    "kind is metric.reported": _("the figure was reported"),
+    "kind is claim.submitted": _("the claim was approved"),
+    "kind is award.given": _("somebody gave it to you"),
+}
+
+
+def _plainly(found: list[Explained], passes: bool) -> Iterator[Explained]:
+    """As the participant reads them: of a fact that counts what speaks for it (not the other ways it could have counted),
+    nothing about other people, and no codes."""
+    for item in found:
+        hidden = "participant" in item.text or item.found.startswith("award-")
+        if hidden or (passes and not item.passed):
+            continue
+        yield Explained(str(PLAIN[item.text]), gettext("yes"), item.passed) if item.text in PLAIN else item
 
 
 def _level(step) -> Decimal:

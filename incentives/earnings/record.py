@@ -116,7 +116,7 @@ def _step(activity: Activity, names: Names) -> Step:
     ]
     staff = names.own is None
     return Step(
-        record=str(activity.object),
+        record=_name(activity.object),
         title=str(activity.get_kind_display()),
         at=activity.occurred_at,
         received=activity.received_at,
@@ -124,6 +124,12 @@ def _step(activity: Activity, names: Names) -> Step:
         by=f"{activity.connection} ({activity.get_channel_display()})" if staff else "",
         activity=activity.public_id if staff else None,
     )
+
+
+def _name(record: ObjectState) -> str:
+    """An award by its reason alone: that it is one, the activity says."""
+    reason = record.attributes.get("reason") if record.object_type == "award" else ""
+    return str(reason or record)
 
 
 def _at_first(activity: Activity) -> list[Change]:

@@ -205,7 +205,7 @@ def test_taking_back_corrects_the_earning_and_withdraws_the_payout(pots, quiet_n
     assert (payout.status, [e.amount_minor for e in Earning.objects.order_by("pk")]) == ("cancelled", [5000, -5000])
     assert [a.kind for a in Activity.objects.order_by("pk")] == ["award.given", "award.cancelled"]
     cause = chain_of(Earning.objects.first()).postings[1].because[0]
-    assert cause.text == "Award cancelled: award: Saved the renewal"
+    assert cause.text == "Award cancelled: Saved the renewal"
     assert list(recompute.check()) == [] and check_ledger() == []
 
 
