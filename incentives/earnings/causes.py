@@ -9,7 +9,7 @@ from django.utils.translation import gettext
 
 from incentives.core.models import AuditEvent
 from incentives.crm.models import Activity, ObjectState
-from incentives.earnings.models import Credit, Earning, Participation
+from incentives.earnings.models import Credit, Earning, Participation, SealedStanding
 from incentives.earnings.record import Change, steps
 from incentives.participants.models import Participant
 from incentives.participants.services import READ_BY_RULES
@@ -21,7 +21,7 @@ RECORDS, EVENTS, NAMED = 2000, 500, 4
 
 @dataclass(frozen=True, slots=True)
 class Cause:
-    """Something that happened: `kind` is activity, version, target or person; `other` for an activity about another
+    """Something that happened: `kind` is activity, version, target, person or standing; `other` for an activity about another
     record of the same participant. `by` and `activity` (its public id) are for staff."""
 
     kind: str
@@ -38,7 +38,7 @@ def causes_of(rows: list[Earning], record: ObjectState | None, *, own: Participa
     """Earning id -> what happened after the posting before it, oldest first; of the first posting its newest cause.
 
     `rows` are the postings of one line in order. The record's own activities come before those of other records: these
-    are named only where the record itself did not change. At most eight queries whatever the history.
+    are named only where the record itself did not change. At most nine queries whatever the history.
     """
     found = sorted(_candidates(rows, record, own), key=lambda cause: cause.known_at)
     result, since = {}, None
@@ -67,6 +67,22 @@ def _candidates(rows: list[Earning], record: ObjectState | None, own: Participan
     yield from _activities(participation, record, last, since, own)
     yield from _versions(participation, last, own)
     yield from _audited(participation, last, own)
+    if any(row.line_key.endswith(":rank") for row in rows):
+        yield from _standings(participation, last, own)
+
+
+def _standings(participation: Participation, last: datetime, own) -> Iterable[Cause]:
+    """A prize is decided by the sealed standing, and changed by a revision of it."""
+    for sealed in SealedStanding.objects.filter(program=participation.program_id, recorded_at__lte=last)[:EVENTS]:
+        words = (
+            gettext("The standing was sealed") if sealed.revision == 1 else gettext("The sealed standing was revised")
+        )
+        yield Cause(
+            kind="standing",
+            text=words if own or sealed.revision == 1 or not sealed.reason else f"{words}: {sealed.reason}",
+            at=sealed.recorded_at,
+            known_at=sealed.recorded_at,
+        )
 
 
 def _activities(participation: Participation, record, last: datetime, since: datetime, own) -> Iterable[Cause]:

@@ -168,7 +168,11 @@ class _Teller:
         self.credit = next((c for c in self.credits if self._is_mine(c)), None)
         (computed,) = compute([self.participation])
         self.card = next((card for card in computed.scorecards if card.period_start == self.start), None)
-        self.line = next((line for line in self.card.lines if line.key == self.key), None) if self.card else None
+        lines = [
+            *(self.card.lines if self.card else ()),
+            *(line for start, line in computed.prizes if start == self.start),
+        ]
+        self.line = next((line for line in lines if line.key == self.key), None)
         self.version = computed.version_of(self.line.version) if self.line else self.last.version
         self.definition = definition_of(self.version)
 

@@ -16,6 +16,7 @@ from django.db.models import Count, F, Sum
 from django.utils import timezone
 
 from incentives.crm.models import ObjectState
+from incentives.earnings import contests
 from incentives.earnings.dirty import mark_dirty, participations_of
 from incentives.earnings.facts import counts, fact_of, people_in, people_of, targets_of
 from incentives.earnings.models import Credit, Earning, Participation, Scorecard
@@ -45,14 +46,20 @@ def evaluate(*, limit: int = 10**9, seconds: float | None = None) -> dict[str, i
     n = OBJECTS_AT_ONCE
     while done["credited"] < limit and n >= OBJECTS_AT_ONCE and _in_time(until):  # a batch not full was the last
         done["credited"] += (n := credit_batch())
+    _score(done, limit, until)
+    while _in_time(until) and contests.settle():  # a new standing changes prizes, which are scored like anything else
+        _score(done, limit, until)
+    if done["scored"]:
+        nudge_payouts()
+    return done
+
+
+def _score(done: dict[str, int], limit: int, until: float | None) -> None:
     n = CARDS_AT_ONCE
     while done["scored"] < limit and n >= CARDS_AT_ONCE and _in_time(until):
         n, posted = score_batch()
         done["scored"] += n
         done["earnings"] += posted
-    if done["scored"]:
-        nudge_payouts()
-    return done
 
 
 def _in_time(until: float | None) -> bool:
@@ -180,6 +187,7 @@ def score_batch(size: int = CARDS_AT_ONCE) -> tuple[int, int]:
         computed = compute(participations)
         earnings = _post_differences(participations, computed)
         _store_scorecards(computed)
+        contests.scored(participations)
         now = timezone.now()
         for participation in participations:
             participation.scored_seq, participation.scored_at = participation.dirty_seq, now
@@ -194,6 +202,7 @@ class Computed:
     participation: Participation
     running: Running | None
     scorecards: tuple
+    prizes: tuple = ()  # (period, line) of the sealed standings
 
     def version_of(self, number: int | None) -> ProgramVersion | None:
         """The version a line is paid by: the one it names, else the one that governs at the end."""
@@ -212,6 +221,7 @@ def compute(participations: list[Participation]) -> list[Computed]:
         program_id: targets_of(program_id, people.keys)
         for program_id in {p.program_id for p in participations} & set(programs)
     }
+    prizes = contests.prize_lines(participations)
     result = []
     for participation in participations:
         running = programs.get(participation.program_id)
@@ -221,7 +231,8 @@ def compute(participations: list[Participation]) -> list[Computed]:
         person = people.roster[people.keys[participation.participant_id]]
         mine = targets[participation.program_id][participation.participant_id]
         cards = running.timeline.score(person, mine, credits[participation.pk])
-        result.append(Computed(participation, running, tuple(cards)))
+        won = tuple(prizes.get(participation.pk, ()))
+        result.append(Computed(participation, running, tuple(cards), won))
     return result
 
 
@@ -265,6 +276,7 @@ def _post_differences(participations, computed: list[Computed]) -> list[Earning]
 def differences(item: Computed, standing: dict[tuple, tuple[int, int]]) -> list[Earning]:
     """The earnings that turn what stands into what was computed; none when they agree. Unsaved."""
     lines = {(card.period_start, line.key): line for card in item.scorecards for line in card.lines}
+    lines |= {(period, line.key): line for period, line in item.prizes}
     changes = []
     for key, line in lines.items():
         before, n = standing.get(key, (0, 0))
@@ -335,6 +347,10 @@ def _accrual(currency: str) -> Account:
     return accounts.world("accrual", currency, book=Account.Book.PARTICIPANT)
 
 
+def _prize_in(item: Computed, period) -> int:
+    return sum(line.amount_minor for start, line in item.prizes if start == period)
+
+
 def _store_scorecards(computed: list[Computed]) -> None:
     Scorecard.objects.filter(participation__in=[item.participation for item in computed]).delete()
     Scorecard.objects.bulk_create(
@@ -347,7 +363,9 @@ def _store_scorecards(computed: list[Computed]) -> None:
                 target=card.target,
                 attainment=None if card.attainment is None else int(card.attainment * 100),
                 deals=card.deals,
-                amount_minor=card.earned_minor,
+                amount_minor=card.earned_minor + (prize := _prize_in(item, card.period_start)),
+                prize_minor=prize,
+                reached_at=card.reached_at,
             )
             for item in computed
             for card in item.scorecards

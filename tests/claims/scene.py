@@ -19,9 +19,11 @@ _n = itertools.count(1)
 CLAIMS = {"field": "kind", "op": "eq", "value": "claim.submitted"}
 
 
-def photo(kind: str = "JPEG", size=(60, 40), color: int | None = None, **save) -> bytes:
+def photo(kind: str = "JPEG", size=(60, 40), **save) -> bytes:
     """A picture whose bytes differ from every other one's."""
-    number = next(_n) if color is None else color
+    number = next(_n)
+    if kind == "JPEG":
+        save.setdefault("comment", f"photo {number}")
     picture = Image.new("RGB", size, (number % 256, number // 256 % 256, 90))
     out = io.BytesIO()
     picture.save(out, kind, **save)

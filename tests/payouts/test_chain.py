@@ -229,3 +229,20 @@ def test_the_lines_add_up_to_what_is_stored_whatever_happened(facts, cap):
                 sums[key] += chain.amount.minor
             assert sum(sums.values()) == participation.earned_minor
         transaction.set_rollback(True)
+
+
+def test_a_prize_names_the_seal_and_its_revision():
+    from tests.earnings.test_contests import close, contest, receive
+
+    ana, bob, crm = make_participant("Ana"), make_participant("Bob"), make_connection()
+    program = contest()
+    receive(crm, deal("D1", ana, "300.00"), deal("D2", bob, "200.00"))
+    close(program)
+    send(crm, deal("D1", ana, "300.00", version=2, kind="deal.lost", occurred_at="2026-08-20T10:00:00Z"))
+    chain = chain_of(only(participation__participant=bob))
+    assert (chain.amount, chain.stands, chain.reward.level) == (usd("1000.00"), True, "the place in the standing")
+    assert [item.because[0].text for item in chain.postings] == [
+        "The standing was sealed", "The sealed standing was revised: Deal lost: deal D1.",
+    ]  # fmt: skip
+    own = chain_of(only(participation__participant=bob), own=True)
+    assert own.postings[1].because[0].text == "The sealed standing was revised"

@@ -12,7 +12,7 @@ class Migration(migrations.Migration):
     initial = True
 
     dependencies = [
-        ('crm', '0007_claims_connection'),
+        ('crm', '0008_claims_connection'),
         ('participants', '0002_people_to_credit'),
         ('programs', '0003_stops_enrollment_version_start'),
         migrations.swappable_dependency(settings.AUTH_USER_MODEL),

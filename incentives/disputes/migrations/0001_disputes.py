@@ -13,7 +13,7 @@ class Migration(migrations.Migration):
     initial = True
 
     dependencies = [
-        ('crm', '0008_awards_connection'),
+        ('crm', '0008_claims_connection'),
         ('earnings', '0003_booked_on_and_sealed_standing'),
         ('participants', '0002_people_to_credit'),
         ('payouts', '0003_people_and_decisions'),
