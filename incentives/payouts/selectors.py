@@ -23,12 +23,13 @@ from django.db.models import (
 from django.db.models.functions import Coalesce
 from django.utils import timezone
 
+from incentives.awards.selectors import made_by
 from incentives.claims.selectors import approved_by
 from incentives.earnings.models import Earning, Participation
 from incentives.payouts import wording
 from incentives.payouts.errors import CannotBuild
 from incentives.payouts.models import Approval, Hold, Payout, PayoutEarning
-from incentives.payouts.policies import PERMISSION, approvers_of_claims, wrote_rules
+from incentives.payouts.policies import PERMISSION, approvers_of_claims, award_records, wrote_rules
 from incentives.payouts.services.build import CARDS_AT_ONCE, Plan, Skipped, obstacle, plan_for
 from incentives.payouts.services.policies import MOST_STEPS
 from incentives.programs.models import Program
@@ -69,12 +70,17 @@ def _mine(user) -> Q:
     for number in range(MOST_STEPS):
         next_step |= Q(given=number) & Q(**{f"steps__{number}__in": roles})
     wrote = PayoutEarning.objects.filter(wrote_rules(user), payout=OuterRef("pk"))
+    gave = PayoutEarning.objects.filter(
+        payout=OuterRef("pk"),
+        earning__object__object_type="award",
+        earning__object__object_id__in=made_by(user).values("record"),
+    )
     decided = Approval.objects.filter(payout=OuterRef("pk"), actor=user)
     reviewed = approved_by(user).filter(program=OuterRef("program"), participant=OuterRef("participant"))
     edited = Payout.policy_editors.through.objects.filter(payout=OuterRef("pk"), user=user)
     own = Q(submitted_by__isnull=True) | ~Q(submitted_by=user)
     foreign = Q(participant__user__isnull=True) | ~Q(participant__user=user)
-    others = own & foreign & ~Exists(wrote) & ~Exists(decided) & ~Exists(edited) & ~Exists(reviewed)
+    others = own & foreign & ~Exists(wrote) & ~Exists(gave) & ~Exists(decided) & ~Exists(edited) & ~Exists(reviewed)
     return Q(status=S.SUBMITTED) & next_step & others
 
 
@@ -86,6 +92,8 @@ def objection(payout: Payout, user) -> str:
         return wording.SUBMITTED
     if payout.allocations.filter(wrote_rules(user)).exists():
         return wording.WROTE_RULES
+    if made_by(user).filter(record__in=award_records(payout)).exists():
+        return wording.GAVE_AWARD
     if payout.policy_editors.filter(pk=user.pk).exists():
         return wording.CHANGED_POLICY
     if user.pk in approvers_of_claims(payout):

@@ -2,7 +2,7 @@
 
 from django.urls import path
 
-from incentives.payouts import bulk_views, order_views, policy_views, views
+from incentives.payouts import bulk_views, chain_views, order_views, policy_views, views
 
 app_name = "payouts"
 _ONE = "payouts/<uuid:public_id>/"
@@ -22,6 +22,8 @@ urlpatterns = [
     path(f"{_ONE}cancel/", views.CancelPage.as_view(), name="cancel"),
     path(f"{_ONE}hold/", views.HoldPage.as_view(), name="hold"),
     path(f"{_ONE}holds/<int:hold>/lift/", views.LiftPage.as_view(), name="lift"),
+    path("earnings/<uuid:public_id>/", chain_views.LinePage.as_view(), name="line"),
+    path("earnings/<uuid:public_id>.json", chain_views.LineJson.as_view(), name="line-json"),
     path("orders/", order_views.OrdersPage.as_view(), name="orders"),
     path("orders/catalogue/", order_views.CataloguePage.as_view(), name="catalogue"),
     path("orders/catalogue/refresh/", order_views.RefreshPage.as_view(), name="catalogue-refresh"),

@@ -44,6 +44,10 @@ GETS = {
     "payouts:resolve": FINANCE,
     "payouts:confirm-decision": FINANCE,
     "payouts:withdraw-decision": FINANCE,
+    "payouts:line": "      200  200  404  404  200  200  200  404",
+    "payouts:line-json": " 200  200  404  404  200  200  200  404",
+    "portal:earning": "    404  404  200  404  404  404  404  404",
+    "portal:earning-json": "404  404  200  404  404  404  404  404",
     "portal:home": "       200  200  302  302  200  200  200  200",
     "portal:me": "         404  404  200  200  404  404  404  404",
     "portal:rewards": "    404  404  200  200  404  404  404  404",
@@ -66,7 +70,12 @@ def addresses(scene) -> dict[str, str]:
     services.propose_decision(order=order, decision="fail", actor=scene.other, reason="No", evidence="Support said so")
     policy = services.save_policy(actor=scene.other, name="All", steps=["finance"], position=1)
     claim = scene.issue(scene.payout(program=scene.program(delivery=LINKS), approve=True))
+    own = waiting.allocations.get().earning
     kinds = {
+        **{
+            name: [own.public_id]
+            for name in ("payouts:line", "payouts:line-json", "portal:earning", "portal:earning-json")
+        },
         "payouts:lift": [waiting.public_id, hold.pk],
         "portal:reveal": [claim.public_id],
         "portal:terms-text": [scene.terms(claim.program).public_id],
@@ -107,7 +116,7 @@ def test_a_visitor_is_sent_to_sign_in(client, addresses):
 def test_every_page_is_clean(client, scene, addresses):
     for name, row in GETS.items():
         shown = [role for role in ROLES if row.split()[ROLES.index(role)] == "200"]
-        for role in shown:
+        for role in shown if not name.endswith("-json") else ():
             client.force_login(scene.users[role])
             assert_page_clean(client.get(addresses[name]))
 
