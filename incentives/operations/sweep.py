@@ -20,7 +20,7 @@ log = logging.getLogger(__name__)
 
 SWEEPERS = (
     "incentives.core.audit.seal",
-    "incentives.programs.services.advance_by_date",
+    "incentives.programs.life.advance_by_date",
     "incentives.programs.versions.follow_versions",
     "incentives.crm.tasks.sweep_once",
     "incentives.earnings.contests.seal_due",
