@@ -110,7 +110,7 @@ class ProgramPage(ProgramPart, Guarded, View):
             "outline": grouped(shown.definition),
             "version": shown,
             "upcoming": published if published != governing else None,
-            "stop": self.program.stops.filter(resumed_at__isnull=True).first(),
+            "stops": list(self.program.stops.filter(resumed_at=None)),
             "draft": draft if published else None,
             "unpublished": draft,
             "draft_changes": differences(published.definition, draft.definition) if published and draft else [],

@@ -14,7 +14,7 @@ def fill_received_at(apps, schema_editor):
 
 
 class Migration(migrations.Migration):
-    dependencies = [("crm", "0007_claims_connection")]
+    dependencies = [("crm", "0006_object_received_at")]
 
     operations = [
         migrations.AddField(
