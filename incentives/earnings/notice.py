@@ -17,7 +17,7 @@ from incentives.earnings.running import MARGIN, Running, running_programs
 from incentives.ledger.exchange import lock_rates
 from incentives.ledger.models import ExchangeRate, FormerRate
 from incentives.participants.models import Participant
-from incentives.programs.models import EnrollmentChange, Program, Target
+from incentives.programs.models import EnrollmentChange, Program, ProgramStop, Target
 
 AT_ONCE = 1000
 
@@ -154,4 +154,24 @@ def _joined(ranges: list[tuple[date, date]]) -> list[tuple[date, date]]:
     return found
 
 
-NOTICES = (notice_published_versions, notice_targets, notice_people, notice_enrolments, notice_rates)
+def notice_stops() -> int:
+    """Programs that ran out of money or went on: what was received since the stop is credited anew. Returns how many stops.
+
+    The mark is needed although a stop begins now: a fact may be credited while the stop is being recorded.
+    """
+    due = ProgramStop.objects.filter(to_credit=True).order_by("pk")
+    if not due.exists():
+        return 0
+    with transaction.atomic():
+        stops = list(due.select_for_update(of=("self",), skip_locked=True)[:AT_ONCE])
+        programs = {running.program.pk: running for running in running_programs()}
+        for stop in stops:
+            if running := programs.get(stop.program_id):
+                credit_again(running.near() & Q(received_at__gte=stop.stopped_at))
+        ProgramStop.objects.filter(pk__in=[stop.pk for stop in stops]).update(to_credit=False)
+    return len(stops)
+
+
+NOTICES = (
+    notice_published_versions, notice_targets, notice_people, notice_enrolments, notice_rates, notice_stops,
+)  # fmt: skip

@@ -17,14 +17,15 @@ from incentives.programs.nudge import nudge_earnings
 from incentives.programs.rules.parsing import canonical, digest, parse_definition
 from incentives.programs.rules.periods import period_start, window
 from incentives.programs.rules.schema import Definition
+from incentives.programs.stops import resume_stopped
 from incentives.programs.targets import TargetRow, set_targets, target_problem
-from incentives.programs.versions import copy_for_lists, why_not_start
+from incentives.programs.versions import copy_for_lists, stacking_problem, why_not_start
 
 S = Program.Status
 __all__ = [
-    "TargetRow", "change_status", "create_program", "edit_draft", "launch", "nudge_earnings", "set_budget",
-    "set_enrollment", "set_enrollments", "set_targets", "take_back_review", "target_problem", "what_is_missing",
-    "what_keeps",
+    "TargetRow", "change_status", "create_program", "edit_draft", "launch", "nudge_earnings", "resume_stopped",
+    "set_budget", "set_enrollment", "set_enrollments", "set_targets", "take_back_review", "target_problem",
+    "what_is_missing", "what_keeps",
 ]  # fmt: skip
 
 
@@ -184,7 +185,10 @@ def what_is_missing(program: Program, version: ProgramVersion) -> list[str]:
         missing.append("Choose a budget.")
     if not version.definition.get("delivery"):
         missing.append("Say how rewards are delivered (delivery).")
-    return missing + _colliding_targets(program, parse_definition(version.definition))
+    definition = parse_definition(version.definition)
+    if problem := stacking_problem(program, definition):
+        missing.append(problem)
+    return missing + _colliding_targets(program, definition)
 
 
 def _colliding_targets(program: Program, definition: Definition) -> list[str]:

@@ -19,6 +19,7 @@ urlpatterns = [
     path(f"{_ONE}review/withdraw/", launching.WithdrawReviewPage.as_view(), name="withdraw-review"),
     path(f"{_ONE}pause/", views.PausePage.as_view(), name="pause"),
     path(f"{_ONE}resume/", views.ResumePage.as_view(), name="resume"),
+    path(f"{_ONE}resume-stopped/", views.ResumeStoppedPage.as_view(), name="resume-stopped"),
     path(f"{_ONE}close/", views.ClosePage.as_view(), name="close"),
     path(f"{_ONE}archive/", views.ArchivePage.as_view(), name="archive"),
     path(f"{_ONE}budget/", views.ChooseBudgetPage.as_view(), name="budget"),

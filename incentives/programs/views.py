@@ -112,6 +112,7 @@ class ProgramPage(ProgramPart, Guarded, View):
             "upcoming": published if published != governing else None,
             "stops": list(self.program.stops.filter(resumed_at=None)),
             "draft": draft if published else None,
+            "stops": list(self.program.stops.filter(resumed_at=None)),
             "unpublished": draft,
             "draft_changes": differences(published.definition, draft.definition) if published and draft else [],
             "missing": services.what_is_missing(self.program, draft) if draft else [],
@@ -200,6 +201,17 @@ class ResumePage(StatusPage):
 
     def target(self, thing) -> str:
         return resumed_status(thing)
+
+
+class ResumeStoppedPage(ProgramAction):
+    form_class = ReasonForm
+    title = _("Let %(program)s go on?")
+    text = _("What is received from now on counts again. What was received while its budget was spent stays uncounted.")
+    submit = _("Let it go on")
+
+    def perform(self, thing, data: dict) -> str:
+        services.resume_stopped(program=thing, actor=self.request.user, reason=data["reason"])
+        return gettext("%(program)s goes on. What was received meanwhile stays uncounted.") % {"program": thing}
 
 
 class ClosePage(StatusPage):
