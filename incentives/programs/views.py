@@ -112,7 +112,6 @@ class ProgramPage(ProgramPart, Guarded, View):
             "upcoming": published if published != governing else None,
             "stops": list(self.program.stops.filter(resumed_at=None)),
             "draft": draft if published else None,
-            "stops": list(self.program.stops.filter(resumed_at=None)),
             "unpublished": draft,
             "draft_changes": differences(published.definition, draft.definition) if published and draft else [],
             "missing": services.what_is_missing(self.program, draft) if draft else [],

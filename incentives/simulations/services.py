@@ -21,7 +21,7 @@ from incentives.programs import services as programs
 from incentives.programs.models import Program, ProgramVersion
 from incentives.programs.rules.parsing import canonical, digest, parse_definition
 from incentives.programs.rules.whatif import LEAST, MOST, moved
-from incentives.programs.services import MOST as LARGEST_TARGET
+from incentives.programs.targets import MOST as LARGEST_TARGET
 from incentives.simulations import inputs, results
 from incentives.simulations.errors import NothingToUse, SimulationInvalid
 from incentives.simulations.models import Candidate, Simulation
