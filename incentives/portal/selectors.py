@@ -18,6 +18,7 @@ from incentives.participants.models import Participant
 from incentives.payouts import selectors as payouts
 from incentives.payouts.models import Approval, Hold, Payout
 from incentives.portal.progress import Progress, progress_of
+from incentives.programs import review
 from incentives.programs.models import Program, ProgramVersion, Target
 from incentives.programs.rules.parsing import parse_definition
 from rewards import channel as channels
@@ -55,6 +56,7 @@ def manager_home(user) -> dict:
     figures = budget_figures({p.budget for p in running if p.budget})
     earned = earned_by_program(running)
     return {
+        "reviews": list(review.waiting_for(user)[:SHOWN]),
         "drafts": list(Program.objects.filter(status=Program.Status.DRAFT).order_by("starts_on")[:SHOWN]),
         "disputes": disputes.waiting_for(user),
         "due": [(p, *due[p.pk]) for p in Program.objects.filter(pk__in=due).order_by("name")],

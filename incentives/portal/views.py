@@ -22,6 +22,7 @@ from incentives.disputes import selectors as disputes
 from incentives.payouts import wording
 from incentives.payouts.models import Payout
 from incentives.portal import selectors
+from incentives.programs import terms
 from rewards import services as rewards
 from rewards.errors import RewardError
 from rewards.models import DeliveryType, RewardOrder
@@ -78,6 +79,7 @@ class MePage(Mine, View):
             "awards": list(own_awards(mine)[:AWARDS]),
             "latest": list(selectors.own_earnings(mine)[:LATEST]),
             "is_partner_admin": partner_of(request.user) is not None,
+            "open_terms": [item for item in terms.of_participant(mine) if item.is_open],
         }
         return render(request, "portal/me.html", context)
 
