@@ -12,9 +12,9 @@ from incentives.awards.models import Award
 from incentives.awards.spot import Limits, code_of, limits_of
 from incentives.core.templatetags.laurel import money_text
 from incentives.participants.models import Participant
+from incentives.programs.eligibility import person_of
 from incentives.programs.models import Enrollment, Program
 from incentives.programs.rules.crediting import ineligible
-from incentives.programs.rules.facts import Person
 from incentives.programs.rules.parsing import parse_definition
 from incentives.programs.rules.periods import midnight, period_end, period_start
 from incentives.programs.rules.schema import Definition
@@ -103,23 +103,8 @@ def obstacle(pot: Pot, participant: Participant, enrolled: str | None) -> str:
         return ""
     if pot.definition.eligible.invited_only:
         return f"the program is for invited people, and {participant} is not invited."
-    why = ineligible(pot.definition, _person(participant))
+    why = ineligible(pot.definition, person_of(participant))
     return f"{why}." if why else ""
-
-
-def _person(row: Participant) -> Person:
-    """What eligibility reads of a participant."""
-    team, partner = row.team, row.partner
-    region = row.region or (team.region if team else "") or (partner.region if partner else "")
-    return Person(
-        key=row.key,
-        type=row.type,
-        team=team.code if team else None,
-        partner=partner.code if partner else None,
-        partner_tier=(partner.tier or None) if partner else None,
-        region=region or None,
-        name=row.name,
-    )
 
 
 def enrollments(program: Program, people: Iterable[Participant]) -> dict[int, str]:

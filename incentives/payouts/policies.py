@@ -54,7 +54,8 @@ def makers_of(payout: Payout) -> set[int]:
     ids = {payout.submitted_by_id, *payout.policy_editors.values_list("pk", flat=True)}
     for row in payout.allocations.values_list(*(f"earning__version__{role}" for role in WROTE)).distinct():
         ids |= set(row)
-    return (ids | awards.givers_of(award_records(payout)) | approvers_of_claims(payout)) - {None}
+    ids |= awards.givers_of(award_records(payout)) | approvers_of_claims(payout)
+    return ids - {None}
 
 
 def award_records(payout: Payout) -> set[str]:
