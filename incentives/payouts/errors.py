@@ -72,3 +72,10 @@ class SecondPerson(DomainError):
     code = "second_person"
     status = 403
     user_message = "You proposed this, so another person of finance must confirm it."
+
+
+class RecoveryInvalid(DomainError):
+    """A write-off or an instalment that does not fit what is recoverable; the message says what would."""
+
+    code = "recovery_invalid"
+    status = 409

@@ -278,3 +278,7 @@ class OrderDecision(models.Model):
 
     def __str__(self):
         return f"{self.get_decision_display()}: {self.order}"
+
+
+# Django finds models in this module alone; these stand in files of their own.
+from incentives.payouts.recovery_models import Recovery, WriteOff, WriteOffLine  # noqa: E402, F401

@@ -1,7 +1,7 @@
 """Reading payouts: who may decide what next, what a build would make, what is unusual."""
 
 from dataclasses import dataclass, field
-from datetime import timedelta
+from datetime import datetime
 
 from django.db.models import (
     Avg,
@@ -21,7 +21,6 @@ from django.db.models import (
     When,
 )
 from django.db.models.functions import Coalesce
-from django.utils import timezone
 
 from incentives.earnings.models import Earning, Participation
 from incentives.payouts import wording
@@ -29,6 +28,7 @@ from incentives.payouts.errors import CannotBuild
 from incentives.payouts.models import Approval, Hold, Payout, PayoutEarning
 from incentives.payouts.policies import PERMISSION
 from incentives.payouts.services.build import CARDS_AT_ONCE, Plan, Skipped, obstacle, plan_for
+from incentives.payouts.services.netting import netting_of
 from incentives.payouts.services.policies import MOST_STEPS
 from incentives.programs.models import Program
 from rewards import selectors as catalogue
@@ -161,21 +161,38 @@ def _live() -> Coalesce:
     return Coalesce(Subquery(live.values("participation").annotate(n=Sum("amount_minor")).values("n")), 0)
 
 
+def _written_off() -> Coalesce:
+    return Coalesce(F("recovery__written_off_minor"), 0)
+
+
+INSTALMENTS = Q(recovery__recoverable_minor__gt=0) & (
+    Q(recovery__percent__isnull=False) | Q(recovery__most_minor__isnull=False)
+)
+"""Participations whose due amount depends on each fact and not on sums alone: few, read one by one."""
+
+
 def due_by_program(programs: QuerySet | None = None) -> dict[int, tuple[int, Money]]:
-    """Program id -> (people, Money) of what is earned and on no live payout, over programs that pay. One query.
+    """Program id -> (people, Money) of what is earned and on no live payout, over programs that pay. Two queries, and a few
+    for each person who pays back in instalments.
 
     Before hold days, minimum and card values: the build's preview says what of it can be paid now.
     """
     programs = Program.objects.filter(status__in=PAYING) if programs is None else programs
-    rows = (
-        Participation.objects.filter(program__in=programs, earned_minor__gt=0)
-        .annotate(due=F("earned_minor") - _live())
+    rows = Participation.objects.filter(program__in=programs, earned_minor__gt=0)
+    summed = (
+        rows.exclude(INSTALMENTS)
+        .annotate(due=F("earned_minor") + _written_off() - _live())
         .filter(due__gt=0)
         .values_list("program_id", "program__currency")
         .order_by()
         .annotate(people=Count("pk"), total=Sum("due"))
     )
-    return {pk: (people, Money(total, currency)) for pk, currency, people, total in rows}
+    found = {pk: (people, Money(total, currency)) for pk, currency, people, total in summed}
+    for participation in rows.filter(INSTALMENTS).select_related("program"):
+        if (due := netting_of(participation).due) > 0:
+            people, total = found.get(participation.program_id, (0, Money(0, participation.program.currency)))
+            found[participation.program_id] = (people + 1, total + Money(due, total.currency))
+    return found
 
 
 @dataclass(slots=True)
@@ -223,7 +240,7 @@ def preview_build(program: Program) -> Preview:
     except CannotBuild as exc:
         preview.problem = exc.user_message
         return preview
-    for participation in _due_rows(program, plan.hold_days):
+    for participation in _due_rows(program, plan.until):
         due = Money(participation.due, program.currency)
         if problem := obstacle(plan, participation.participant, due):
             preview.skipped.append(Skipped(participation.participant, due, *problem))
@@ -233,18 +250,18 @@ def preview_build(program: Program) -> Preview:
     return preview
 
 
-def _due_rows(program: Program, hold_days: int) -> QuerySet[Participation]:
+def _due_rows(program: Program, until: datetime | None) -> list[Participation]:
     earned = Earning.objects.filter(participation=OuterRef("pk"))
-    if hold_days:
-        earned = earned.filter(Q(posted_at__lte=timezone.now() - timedelta(days=hold_days)) | Q(amount_minor__lt=0))
+    if until is not None:
+        earned = earned.filter(Q(posted_at__lte=until) | Q(amount_minor__lt=0))
     total = earned.order_by().values("participation").annotate(n=Sum("amount_minor")).values("n")
-    return (
-        program.participations.filter(earned_minor__gt=0)
-        .annotate(due=Coalesce(Subquery(total), 0) - _live())
-        .filter(due__gt=0)
-        .select_related("participant")
-        .order_by("pk")
-    )
+    rows = program.participations.filter(earned_minor__gt=0).select_related("participant", "program").order_by("pk")
+    due = Coalesce(Subquery(total), 0) + _written_off() - _live()
+    found = list(rows.exclude(INSTALMENTS).annotate(due=due).filter(due__gt=0))
+    for participation in rows.filter(INSTALMENTS):
+        participation.due = netting_of(participation, until=until).due
+        found += [participation] if participation.due > 0 else []
+    return found
 
 
 def _row(plan: Plan, participant, due: Money) -> Row:

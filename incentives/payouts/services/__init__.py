@@ -16,30 +16,42 @@ from incentives.payouts.services.orders import (
     withdraw_decision,
 )
 from incentives.payouts.services.policies import confirm_policy, save_policy
+from incentives.payouts.services.recovery import (
+    approve_write_off,
+    decline_write_off,
+    propose_write_off,
+    set_instalments,
+    withdraw_write_off,
+)
 from incentives.payouts.services.sweep import follow_up, sweep_once
 
 __all__ = [
     "BuildResult",
     "approve_many",
     "approve_payout",
+    "approve_write_off",
     "ask_for_review",
     "build_payouts",
     "cancel_payout",
     "confirm_decision",
     "confirm_policy",
     "decide_review",
+    "decline_write_off",
     "follow_up",
     "lift_hold",
     "open_channel",
     "place_hold",
     "propose_decision",
+    "propose_write_off",
     "refresh_catalogue",
     "reject_many",
     "reject_payout",
     "restart",
     "resume",
     "save_policy",
+    "set_instalments",
     "stop_everything",
     "sweep_once",
     "withdraw_decision",
+    "withdraw_write_off",
 ]

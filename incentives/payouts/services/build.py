@@ -4,17 +4,16 @@ import hashlib
 import json
 from collections.abc import Iterable
 from dataclasses import dataclass, field
-from datetime import timedelta
+from datetime import datetime, timedelta
 from decimal import Decimal
 
 from django.db import transaction
-from django.db.models import Max, Q, Sum
-from django.db.models.functions import Coalesce
+from django.db.models import Max
 from django.utils import timezone
 
 from incentives.core import audit
 from incentives.core.errors import NotAllowed
-from incentives.earnings.models import Earning, Participation
+from incentives.earnings.models import Participation
 from incentives.ledger.errors import InsufficientFunds
 from incentives.payouts.errors import CannotBuild
 from incentives.payouts.models import Hold, Payout, PayoutEarning
@@ -22,6 +21,8 @@ from incentives.payouts.policies import DEFAULT_STEPS, active_policies, policy_f
 from incentives.payouts.services import states
 from incentives.payouts.services.approve import approve_automatically
 from incentives.payouts.services.holds import risk_holds
+from incentives.payouts.services.netting import netting_of
+from incentives.payouts.services.recovery import adjust_recoverable
 from incentives.programs.models import Program
 from rewards import selectors as catalogue
 from rewards.money import Money
@@ -64,6 +65,8 @@ class Plan:
     channel: str
     minimum: Money
     hold_days: int
+    until: datetime | None = None
+    """What was earned later is not paid yet; None pays everything."""
 
 
 def build_payouts(
@@ -87,8 +90,9 @@ def build_payouts(
     return result
 
 
-def plan_for(program: Program) -> Plan:
-    """What to pay with. Raises CannotBuild naming what is missing and where to set it."""
+def plan_for(program: Program, cutoff: datetime | None = None) -> Plan:
+    """What to pay with, and of what was earned up to `cutoff` (None: now). Raises CannotBuild naming what is missing and
+    where to set it."""
     if program.status not in (Program.Status.ACTIVE, Program.Status.CLOSING, Program.Status.CLOSED):
         raise CannotBuild(
             f"{program} is {program.get_status_display().lower()}; only a running or closed program pays."
@@ -107,8 +111,16 @@ def plan_for(program: Program) -> Plan:
         delivery_type=delivery["type"],
         channel=delivery.get("channel") or "email",
         minimum=Money.from_decimal(Decimal(payout.get("minimum") or "0"), program.currency),
-        hold_days=int(payout.get("hold_days") or 0),
+        hold_days=(days := int(payout.get("hold_days") or 0)),
+        until=_until(days, cutoff),
     )
+
+
+def _until(hold_days: int, cutoff: datetime | None) -> datetime | None:
+    """Up to when something must have been earned: the cutoff (now, without one) less the days it is held."""
+    if not hold_days and cutoff is None:
+        return None
+    return (cutoff or timezone.now()) - timedelta(days=hold_days)
 
 
 def _product(program: Program, delivery: dict):
@@ -130,35 +142,22 @@ def build_one(plan: Plan, participation_id: int, actor, result: BuildResult) -> 
             .select_related("participant", "program")
             .get(pk=participation_id)
         )
-        due = due_now(participation, plan.hold_days)
+        adjust_recoverable(participation, kind="earned_again")
+        netting = netting_of(participation, until=plan.until)
+        due = Money(netting.due, plan.program.currency)
         if due.minor <= 0:
             return
         if problem := obstacle(plan, participation.participant, due):
             result.skipped.append(Skipped(participation.participant, due, *problem))
             return
-        open_earnings = _open_earnings(participation, plan.hold_days)
+        sources = netting.sources()
         for _ in range(CARDS_AT_ONCE):
             value = catalogue.card_value_for(plan.product, due)
             if value is None:
                 break
-            result.payouts.append(_submit(plan, participation, value, open_earnings, actor))
+            result.payouts.append(_submit(plan, participation, value, sources, actor))
             due = due - value
         result.carried_minor += due.minor
-
-
-def due_now(participation: Participation, hold_days: int = 0) -> Money:
-    """What is earned (older than `hold_days`) and not on a live payout, in minor units; negative when overpaid."""
-    earned = Earning.objects.filter(participation=participation)
-    if hold_days:
-        earned = earned.filter(Q(posted_at__lte=timezone.now() - timedelta(days=hold_days)) | Q(amount_minor__lt=0))
-    total = earned.aggregate(total=Coalesce(Sum("amount_minor"), 0))["total"]
-    return Money(total - live_minor(participation), participation.program.currency)
-
-
-def live_minor(participation: Participation) -> int:
-    """Sum of the payouts that use up what was earned, in minor units."""
-    live = Payout.objects.filter(participation=participation, status__in=Payout.LIVE)
-    return live.aggregate(total=Coalesce(Sum("amount_minor"), 0))["total"]
 
 
 def obstacle(plan: Plan, participant, due: Money) -> tuple[str, str] | None:
@@ -178,20 +177,9 @@ def obstacle(plan: Plan, participant, due: Money) -> tuple[str, str] | None:
     return None
 
 
-def _open_earnings(participation: Participation, hold_days: int) -> list[list]:
-    """[earning id, minor units not on a live payout] in the order of posting, corrections first: those are recovered
-    in full before anything new is paid."""
-    used = Sum("allocations__amount_minor", filter=Q(allocations__payout__status__in=Payout.LIVE))
-    rows = participation.earnings.annotate(used=Coalesce(used, 0)).order_by("pk")
-    if hold_days:
-        rows = rows.filter(Q(posted_at__lte=timezone.now() - timedelta(days=hold_days)) | Q(amount_minor__lt=0))
-    left = [[pk, amount - used] for pk, amount, used in rows.values_list("pk", "amount_minor", "used")]
-    return [row for row in left if row[1] < 0] + [row for row in left if row[1] > 0]
-
-
-def _submit(plan: Plan, participation: Participation, value: Money, open_earnings: list[list], actor) -> Payout:
+def _submit(plan: Plan, participation: Participation, value: Money, sources: list[list], actor) -> Payout:
     payout = _new_payout(plan, participation, value, actor)
-    _allocate(payout, open_earnings)
+    _allocate(payout, sources)
     policy = policy_for(
         active_policies(),
         program_id=plan.program.pk,
@@ -255,10 +243,10 @@ def content_hash(payout: Payout) -> str:
     return hashlib.sha256(json.dumps(content, separators=(",", ":")).encode()).hexdigest()
 
 
-def _allocate(payout: Payout, open_earnings: list[list]) -> None:
-    """Take this payout's amount from the open earnings, which shrink with it: all corrections, then the oldest first."""
+def _allocate(payout: Payout, sources: list[list]) -> None:
+    """Take this payout's amount from `sources`, which shrink with it: all corrections, then the oldest first."""
     need, rows = payout.amount_minor, []
-    for row in open_earnings:
+    for row in sources:
         pk, left = row
         take = left if left < 0 else min(left, need)
         if take:
