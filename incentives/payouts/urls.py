@@ -2,10 +2,12 @@
 
 from django.urls import path
 
-from incentives.payouts import bulk_views, order_views, policy_views, views
+from incentives.payouts import bulk_views, order_views, policy_views, recovery_views, views
 
 app_name = "payouts"
 _ONE = "payouts/<uuid:public_id>/"
+_RECOVERY = "payouts/recovery/<uuid:public_id>/"
+_WRITE_OFF = "payouts/write-offs/<uuid:public_id>/"
 _ORDER = "orders/<uuid:public_id>/"
 urlpatterns = [
     path("payouts/", views.PayoutsPage.as_view(), name="list"),
@@ -16,6 +18,15 @@ urlpatterns = [
     path("payouts/policies/new/", policy_views.EditPolicyPage.as_view(), name="policy-new"),
     path("payouts/policies/<int:pk>/", policy_views.EditPolicyPage.as_view(), name="policy"),
     path("payouts/policies/<int:pk>/confirm/", policy_views.ConfirmPolicyPage.as_view(), name="policy-confirm"),
+    path("payouts/recovery/", recovery_views.RecoveryPage.as_view(), name="recovery"),
+    path(_RECOVERY, recovery_views.RecoveryOnePage.as_view(), name="recovery-one"),
+    path(f"{_RECOVERY}instalments/", recovery_views.InstalmentsPage.as_view(), name="instalments"),
+    path(f"{_RECOVERY}write-off/", recovery_views.ProposeWriteOffPage.as_view(), name="write-off-propose"),
+    path("payouts/write-offs/", recovery_views.WriteOffsPage.as_view(), name="write-offs"),
+    path(_WRITE_OFF, recovery_views.WriteOffPage.as_view(), name="write-off"),
+    path(f"{_WRITE_OFF}approve/", recovery_views.ApproveWriteOffPage.as_view(), name="write-off-approve"),
+    path(f"{_WRITE_OFF}decline/", recovery_views.DeclineWriteOffPage.as_view(), name="write-off-decline"),
+    path(f"{_WRITE_OFF}withdraw/", recovery_views.WithdrawWriteOffPage.as_view(), name="write-off-withdraw"),
     path(_ONE, views.PayoutPage.as_view(), name="detail"),
     path(f"{_ONE}approve/", views.ApprovePage.as_view(), name="approve"),
     path(f"{_ONE}reject/", views.RejectPage.as_view(), name="reject"),

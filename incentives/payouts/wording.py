@@ -54,6 +54,13 @@ EVENTS = {
     "payout.ordered": (gettext_lazy("The provider has the order"), "ordered"),
     "payout.fulfilled": (gettext_lazy("Card issued"), "fulfilled"),
     "payout.cancel": (gettext_lazy("Cancelling asked for"), "cancelled"),
+    "write_off.proposed": (gettext_lazy("Write-off proposed"), "proposed"),
+    "write_off.approved": (gettext_lazy("Written off"), "written_off"),
+    "write_off.by_policy": (gettext_lazy("Written off by the program's policy"), "written_off"),
+    "write_off.declined": (gettext_lazy("Write-off declined"), "rejected"),
+    "write_off.withdrawn": (gettext_lazy("Write-off withdrawn"), "cancelled"),
+    "write_off.taken_back": (gettext_lazy("Write-off taken back: it is earned again"), "reopened"),
+    "recovery.instalments": (gettext_lazy("Instalments changed"), "scheduled"),
     "card.revealed": (gettext_lazy("Claim link shown to the recipient"), "revealed"),
 }
 

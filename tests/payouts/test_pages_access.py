@@ -4,8 +4,9 @@ import pytest
 from django.urls import get_resolver, reverse
 
 from incentives.payouts import services
-from incentives.payouts.models import Payout
+from incentives.payouts.models import Payout, Recovery, WriteOff
 from rewards.models import RewardOrder
+from tests.factories import deal, send, usd
 from tests.payouts.scene import LINKS
 from tests.support.html import assert_page_clean
 
@@ -32,6 +33,15 @@ GETS = {
     "payouts:cancel": DECIDE,
     "payouts:hold": DECIDE,
     "payouts:lift": FINANCE,
+    "payouts:recovery": VIEW,
+    "payouts:recovery-one": VIEW,
+    "payouts:instalments": DECIDE,
+    "payouts:write-off-propose": DECIDE,
+    "payouts:write-offs": VIEW,
+    "payouts:write-off": VIEW,
+    "payouts:write-off-approve": FINANCE,
+    "payouts:write-off-decline": FINANCE,
+    "payouts:write-off-withdraw": DECIDE,
     "payouts:orders": VIEW,
     "payouts:order": VIEW,
     "payouts:catalogue": " 200  200  404  404  200  200  200  404",
@@ -53,6 +63,19 @@ GETS = {
 }
 
 
+def overpaid(scene):
+    """A proposed write-off of 10.00 out of 40.00 that were paid too much."""
+    program = scene.program()
+    send(scene.crm, deal("BACK", scene.rep, "5000.00", attributes={"for": program.name}))
+    (paid,) = services.build_payouts(program=program).payouts
+    scene.issue(scene.approve(paid))
+    send(scene.crm, deal("BACK", scene.rep, "3000.00", version=2, attributes={"for": program.name}))
+    services.follow_up()
+    return services.propose_write_off(
+        participation=paid.participation, amount=usd("10.00"), reason="Bankrupt customer", actor=scene.manager
+    )
+
+
 @pytest.fixture
 def addresses(scene) -> dict[str, str]:
     """An address of a thing that exists, for every page."""
@@ -62,7 +85,14 @@ def addresses(scene) -> dict[str, str]:
     services.propose_decision(order=order, decision="fail", actor=scene.other, reason="No", evidence="Support said so")
     policy = services.save_policy(actor=scene.other, name="All", steps=["finance"], position=1)
     claim = scene.issue(scene.payout(program=scene.program(delivery=LINKS), approve=True))
+    written_off = overpaid(scene)
+    recovery = written_off.participation
     kinds = {
+        **{f"payouts:{n}": [recovery.public_id] for n in ("recovery-one", "instalments", "write-off-propose")},
+        **{
+            f"payouts:{n}": [written_off.public_id]
+            for n in ("write-off", "write-off-approve", "write-off-decline", "write-off-withdraw")
+        },
         "payouts:lift": [waiting.public_id, hold.pk],
         "portal:reveal": [claim.public_id],
         **{f"payouts:{n}": [policy.pk] for n in ("policy", "policy-confirm")},
@@ -115,7 +145,7 @@ MONEY = [
 
 @pytest.mark.parametrize("role", ["participant", "partner_admin", "administrator", "auditor", "superuser", "norole"])
 def test_posts_of_others_write_nothing(client, scene, addresses, role):
-    before = list(Payout.objects.values_list("pk", "status")), list(RewardOrder.objects.values_list("pk", "state"))
+    before = everything()
     client.force_login(scene.users[role])
     data = {"reason": "because", "seen_hash": "x", "shown": "1", "decision": "fail", "evidence": "e", "name": "n"}
     for name in MONEY:
@@ -124,5 +154,9 @@ def test_posts_of_others_write_nothing(client, scene, addresses, role):
         assert client.post(addresses[name], data).status_code in {404, 405}, name
     for name in ("payouts:decide", "payouts:decide-confirm", "payouts:build"):
         assert client.post(addresses[name], {"action": "approve", "ids": "x", "seen": "x:y"}).status_code == 404, name
-    after = list(Payout.objects.values_list("pk", "status")), list(RewardOrder.objects.values_list("pk", "state"))
-    assert after == before
+    assert everything() == before
+
+
+def everything() -> list:
+    """The rows that an action of these pages would change."""
+    return [list(model.objects.order_by("pk").values()) for model in (Payout, RewardOrder, Recovery, WriteOff)]
