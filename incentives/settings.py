@@ -77,6 +77,8 @@ INSTALLED_APPS = [
     # An app imports only apps above it (tests/test_imports.py).
     "incentives.core",
     "incentives.accounts",
+    "incentives.notifications",
+    "incentives.webhooks",
     "incentives.participants",
     "incentives.ledger",
     "incentives.programs",
@@ -85,9 +87,12 @@ INSTALLED_APPS = [
     "incentives.awards",
     "incentives.earnings",
     "incentives.simulations",
+    "incentives.tax",
     "incentives.payouts",
     "incentives.disputes",
+    "incentives.reports",
     "incentives.portal",
+    "incentives.api",
     "incentives.operations",
 ]
 

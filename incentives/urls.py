@@ -19,6 +19,11 @@ urlpatterns = [
     path("", include("incentives.simulations.urls")),
     path("", include("incentives.payouts.urls")),
     path("", include("incentives.disputes.urls")),
+    path("", include("incentives.tax.urls")),
+    path("", include("incentives.reports.urls")),
+    path("", include("incentives.notifications.urls")),
+    path("", include("incentives.webhooks.urls")),
+    path("", include("incentives.api.urls")),
     path("accounts/", include("allauth.account.urls")),
     path("admin/", admin.site.urls),
 ]

@@ -46,7 +46,7 @@ def violations(path: Path, app: str, allowed: set[str]) -> list[str]:
 
 
 def test_the_order_of_the_apps_is_the_order_of_the_flow():
-    order = "core accounts participants ledger programs crm claims awards earnings simulations payouts disputes portal operations".split()
+    order = "core accounts notifications webhooks participants ledger programs crm claims awards earnings simulations tax payouts disputes reports portal api operations".split()
     assert [app for app in APPS if app in order] == order
 
 

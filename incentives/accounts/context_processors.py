@@ -5,19 +5,51 @@ from django.utils.translation import gettext_lazy as _
 
 from incentives.accounts.models import Role
 
-ITEMS = [  # (url name, label, icon, permission or None for everybody)
-    ("portal:home", _("Home"), "home", None),
-    ("portal:me", _("My rewards"), "gift", "me.view"),
-    ("programs:list", _("Programs"), "programs", "programs.view"),
-    ("crm:activities", _("Activities"), "activities", "activities.view"),
-    ("payouts:list", _("Payouts"), "payouts", "payouts.view"),
-    ("payouts:orders", _("Orders"), "orders", "orders.view"),
-    ("ledger:budgets", _("Budgets"), "budgets", "budgets.view"),
-    ("participants:list", _("Participants"), "participants", "participants.view"),
-    ("reports:list", _("Reports"), "reports", "reports.view"),
-    ("crm:connections", _("Connections"), "connections", "connections.view"),
-    ("accounts:people", _("People"), "people", "users.edit"),
-    ("core:audit", _("Audit trail"), "audit", "audit.view"),
+GROUPS = [  # (heading or None, entries: url name, label, icon, permission or None for everybody)
+    (
+        None,
+        [
+            ("portal:home", _("Home"), "home", None),
+            ("portal:me", _("My rewards"), "gift", "me.view"),
+            ("portal:boards", _("Leaderboards"), "trophy", "me.view"),
+            ("claims:mine", _("My claims"), "file", "claims.submit"),
+        ],
+    ),
+    (
+        _("Incentives"),
+        [
+            ("programs:list", _("Programs"), "programs", "programs.view"),
+            ("simulations:list", _("Simulations"), "flask", "programs.simulate"),
+            ("awards:list", _("Awards"), "gift", "awards.view"),
+            ("claims:list", _("Claims"), "file", "claims.view"),
+            ("disputes:list", _("Disputes"), "message", "disputes.view"),
+        ],
+    ),
+    (
+        _("Facts and people"),
+        [
+            ("crm:activities", _("Activities"), "activities", "activities.view"),
+            ("participants:list", _("Participants"), "participants", "participants.view"),
+            ("participants:partners", _("Partners"), "partners", "participants.view"),
+        ],
+    ),
+    (
+        _("Money"),
+        [
+            ("payouts:list", _("Payouts"), "payouts", "payouts.view"),
+            ("payouts:orders", _("Orders"), "orders", "orders.view"),
+            ("ledger:budgets", _("Budgets"), "budgets", "budgets.view"),
+            ("reports:list", _("Reports"), "reports", "reports.view"),
+        ],
+    ),
+    (
+        _("System"),
+        [
+            ("crm:connections", _("Connections"), "connections", "connections.view"),
+            ("accounts:people", _("People"), "people", "users.edit"),
+            ("core:audit", _("Audit trail"), "audit", "audit.view"),
+        ],
+    ),
 ]
 
 
@@ -29,22 +61,36 @@ def _address(name: str) -> str | None:
         return None
 
 
-def _entry(name, label, icon, url, path) -> dict:
-    current = path == url if url == "/" else path.startswith(url)
-    return {"name": name, "label": label, "icon": icon, "url": url, "current": current}
+def _entry(name, label, icon, url) -> dict:
+    return {"name": name, "label": label, "icon": icon, "url": url, "current": False}
 
 
 def navigation(request):
-    """`nav`: the pages this person may open, as dicts of name, label, icon, url and current; `role_names` in words.
+    """`nav`: the groups of pages this person may open (`label`, `entries`: dicts of name, label, icon, url and current);
+    `role_names` in words.
 
-    An entry whose page does not exist is left out.
+    An entry whose page does not exist is left out, and so is a group without entries. The entry whose address is the
+    longest beginning of the page's own is the current one.
     """
     user = getattr(request, "user", None)
     if user is None or not user.is_authenticated:
         return {"nav": [], "role_names": ""}
-    allowed = [item for item in ITEMS if item[3] is None or user.can(item[3])]
-    addressed = [(name, label, icon, _address(name)) for name, label, icon, _permission in allowed]
+    groups = [{"label": heading, "entries": _entries(user, items)} for heading, items in GROUPS]
+    everything = [entry for group in groups for entry in group["entries"]]
+    fitting = [entry for entry in everything if _is_at(entry["url"], request.path)]
+    if fitting:
+        max(fitting, key=lambda entry: len(entry["url"]))["current"] = True
     return {
-        "nav": [_entry(name, label, icon, url, request.path) for name, label, icon, url in addressed if url],
+        "nav": [group for group in groups if group["entries"]],
         "role_names": ", ".join(str(Role(role).label) for role in sorted(user.roles)),
     }
+
+
+def _entries(user, items) -> list[dict]:
+    allowed = [item for item in items if item[3] is None or user.can(item[3])]
+    addressed = [(name, label, icon, _address(name)) for name, label, icon, _permission in allowed]
+    return [_entry(name, label, icon, url) for name, label, icon, url in addressed if url]
+
+
+def _is_at(url: str, path: str) -> bool:
+    return path == url if url == "/" else path.startswith(url)

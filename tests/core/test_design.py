@@ -133,6 +133,10 @@ def test_pages_of_visitors_are_clean(client, address):
     assert_page_clean(response)
 
 
+def _entries(response) -> list[dict]:
+    return [entry for group in response.context["nav"] for entry in group["entries"]]
+
+
 @pytest.mark.django_db
 def test_navigation_leaves_out_pages_that_do_not_exist_and_marks_the_present_one(client, monkeypatch):
     items = [
@@ -140,9 +144,11 @@ def test_navigation_leaves_out_pages_that_do_not_exist_and_marks_the_present_one
         ("nowhere:list", "Nowhere", "dot", None),
         ("portal:home", "Start", "home", None),
     ]
-    monkeypatch.setattr("incentives.accounts.context_processors.ITEMS", items)
+    groups = [(None, items), ("Empty", [("nowhere:else", "Nowhere", "dot", None)])]
+    monkeypatch.setattr("incentives.accounts.context_processors.GROUPS", groups)
     client.force_login(make_user("auditor"))
-    nav = client.get("/audit/").context["nav"]
+    nav = _entries(client.get("/audit/"))
     assert [(item["url"], item["current"]) for item in nav] == [("/audit/", True), ("/", False)]
+    assert "Empty" not in client.get("/audit/").content.decode()
     client.force_login(make_user("participant"))
-    assert [item["url"] for item in client.get("/profile/").context["nav"]] == ["/"]
+    assert [item["url"] for item in _entries(client.get("/profile/"))] == ["/"]

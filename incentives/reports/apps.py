@@ -1,0 +1,7 @@
+"""Read-only questions of finance and managers, and their exports."""
+
+from django.apps import AppConfig
+
+
+class ReportsConfig(AppConfig):
+    name = "incentives.reports"
