@@ -38,7 +38,9 @@ GROUPS = [  # (heading or None, entries: url name, label, icon, permission or No
         [
             ("payouts:list", _("Payouts"), "payouts", "payouts.view"),
             ("payouts:orders", _("Orders"), "orders", "orders.view"),
+            ("payouts:recovery", _("Recovery"), "refresh", "recovery.view"),
             ("ledger:budgets", _("Budgets"), "budgets", "budgets.view"),
+            ("payouts:months", _("Months"), "calendar", "periods.view"),
             ("reports:list", _("Reports"), "reports", "reports.view"),
         ],
     ),

@@ -79,3 +79,10 @@ class RecoveryInvalid(DomainError):
 
     code = "recovery_invalid"
     status = 409
+
+
+class MonthInvalid(DomainError):
+    """A month that cannot be closed or opened now; the message names the one that can."""
+
+    code = "month_invalid"
+    status = 409

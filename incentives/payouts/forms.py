@@ -24,6 +24,12 @@ class ReasonForm(forms.Form):
     )
 
 
+class NoteForm(forms.Form):
+    note = forms.CharField(
+        label=_("Note"), max_length=300, required=False, help_text=KEPT, widget=forms.Textarea(attrs={"rows": 2})
+    )
+
+
 class ApproveForm(forms.Form):
     """Binds the decision to what the page showed."""
 

@@ -2,7 +2,7 @@
 
 from django.urls import path
 
-from incentives.payouts import bulk_views, order_views, policy_views, recovery_views, views
+from incentives.payouts import bulk_views, month_views, order_views, policy_views, recovery_views, views
 
 app_name = "payouts"
 _ONE = "payouts/<uuid:public_id>/"
@@ -33,6 +33,10 @@ urlpatterns = [
     path(f"{_ONE}cancel/", views.CancelPage.as_view(), name="cancel"),
     path(f"{_ONE}hold/", views.HoldPage.as_view(), name="hold"),
     path(f"{_ONE}holds/<int:hold>/lift/", views.LiftPage.as_view(), name="lift"),
+    path("reports/months/", month_views.MonthsPage.as_view(), name="months"),
+    path("reports/months/<str:month>/", month_views.MonthPage.as_view(), name="month"),
+    path("reports/months/<str:month>/close/", month_views.CloseMonthPage.as_view(), name="month-close"),
+    path("reports/months/<str:month>/reopen/", month_views.ReopenMonthPage.as_view(), name="month-reopen"),
     path("orders/", order_views.OrdersPage.as_view(), name="orders"),
     path("orders/catalogue/", order_views.CataloguePage.as_view(), name="catalogue"),
     path("orders/catalogue/refresh/", order_views.RefreshPage.as_view(), name="catalogue-refresh"),

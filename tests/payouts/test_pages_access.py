@@ -2,7 +2,9 @@
 
 import pytest
 from django.urls import get_resolver, reverse
+from django.utils import timezone
 
+from incentives.ledger.models import PeriodClose
 from incentives.payouts import services
 from incentives.payouts.models import Payout, Recovery, WriteOff
 from rewards.models import RewardOrder
@@ -42,6 +44,10 @@ GETS = {
     "payouts:write-off-approve": FINANCE,
     "payouts:write-off-decline": FINANCE,
     "payouts:write-off-withdraw": DECIDE,
+    "payouts:months": VIEW,
+    "payouts:month": VIEW,
+    "payouts:month-close": FINANCE,
+    "payouts:month-reopen": FINANCE,
     "payouts:orders": VIEW,
     "payouts:order": VIEW,
     "payouts:catalogue": " 200  200  404  404  200  200  200  404",
@@ -87,7 +93,9 @@ def addresses(scene) -> dict[str, str]:
     claim = scene.issue(scene.payout(program=scene.program(delivery=LINKS), approve=True))
     written_off = overpaid(scene)
     recovery = written_off.participation
+    month = f"{timezone.now():%Y-%m}"
     kinds = {
+        **{f"payouts:{n}": [month] for n in ("month", "month-close", "month-reopen")},
         **{f"payouts:{n}": [recovery.public_id] for n in ("recovery-one", "instalments", "write-off-propose")},
         **{
             f"payouts:{n}": [written_off.public_id]
@@ -159,4 +167,6 @@ def test_posts_of_others_write_nothing(client, scene, addresses, role):
 
 def everything() -> list:
     """The rows that an action of these pages would change."""
-    return [list(model.objects.order_by("pk").values()) for model in (Payout, RewardOrder, Recovery, WriteOff)]
+    return [
+        list(model.objects.order_by("pk").values()) for model in (Payout, RewardOrder, Recovery, WriteOff, PeriodClose)
+    ]

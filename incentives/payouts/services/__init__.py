@@ -3,6 +3,7 @@
 from incentives.payouts.services.approve import approve_many, approve_payout, cancel_payout, reject_many, reject_payout
 from incentives.payouts.services.build import BuildResult, build_payouts
 from incentives.payouts.services.holds import lift_hold, place_hold
+from incentives.payouts.services.months import close_month, reopen_month
 from incentives.payouts.services.orders import (
     ask_for_review,
     confirm_decision,
@@ -33,6 +34,7 @@ __all__ = [
     "ask_for_review",
     "build_payouts",
     "cancel_payout",
+    "close_month",
     "confirm_decision",
     "confirm_policy",
     "decide_review",
@@ -46,6 +48,7 @@ __all__ = [
     "refresh_catalogue",
     "reject_many",
     "reject_payout",
+    "reopen_month",
     "restart",
     "resume",
     "save_policy",
