@@ -282,3 +282,4 @@ class OrderDecision(models.Model):
 
 # Django finds models in this module alone; these stand in files of their own.
 from incentives.payouts.recovery_models import Recovery, WriteOff, WriteOffLine  # noqa: E402, F401
+from incentives.payouts.schedule_models import ScheduledBuild  # noqa: E402, F401

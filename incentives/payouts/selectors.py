@@ -30,6 +30,7 @@ from incentives.payouts.policies import PERMISSION
 from incentives.payouts.services.build import CARDS_AT_ONCE, Plan, Skipped, obstacle, plan_for
 from incentives.payouts.services.netting import netting_of
 from incentives.payouts.services.policies import MOST_STEPS
+from incentives.payouts.services.scheduled import RUNNING, next_day
 from incentives.programs.models import Program
 from rewards import selectors as catalogue
 from rewards.money import Money
@@ -284,5 +285,6 @@ def program_payouts(program: Program) -> dict:
         "states": [(S(status), *states[status]) for status in S.values if status in states],
         "waiting": states.get(S.SUBMITTED, nothing),
         "delivered": states.get(S.FULFILLED, nothing),
+        "next_on": next_day(program) if program.status in RUNNING else None,
         "last": program.payouts.aggregate(at=Max("created_at"))["at"],
     }

@@ -2,7 +2,7 @@
 
 from django.urls import path
 
-from incentives.payouts import bulk_views, month_views, order_views, policy_views, recovery_views, views
+from incentives.payouts import bulk_views, month_views, order_views, policy_views, recovery_views, schedule_views, views
 
 app_name = "payouts"
 _ONE = "payouts/<uuid:public_id>/"
@@ -18,6 +18,7 @@ urlpatterns = [
     path("payouts/policies/new/", policy_views.EditPolicyPage.as_view(), name="policy-new"),
     path("payouts/policies/<int:pk>/", policy_views.EditPolicyPage.as_view(), name="policy"),
     path("payouts/policies/<int:pk>/confirm/", policy_views.ConfirmPolicyPage.as_view(), name="policy-confirm"),
+    path("payouts/schedule/", schedule_views.SchedulePage.as_view(), name="schedule"),
     path("payouts/recovery/", recovery_views.RecoveryPage.as_view(), name="recovery"),
     path(_RECOVERY, recovery_views.RecoveryOnePage.as_view(), name="recovery-one"),
     path(f"{_RECOVERY}instalments/", recovery_views.InstalmentsPage.as_view(), name="instalments"),

@@ -35,6 +35,7 @@ GETS = {
     "payouts:cancel": DECIDE,
     "payouts:hold": DECIDE,
     "payouts:lift": FINANCE,
+    "payouts:schedule": VIEW,
     "payouts:recovery": VIEW,
     "payouts:recovery-one": VIEW,
     "payouts:instalments": DECIDE,

@@ -19,6 +19,7 @@ from incentives.payouts.services.netting import (
     written_off_by_ground,
 )
 from incentives.payouts.services.recovery import adjust_recoverable, ask_by_policy
+from incentives.payouts.services.scheduled import build_scheduled
 
 log = logging.getLogger(__name__)
 FACTS_CHANGED = "The facts it paid for changed; what is still earned is due again."
@@ -117,4 +118,4 @@ def expire_waiting(limit: int = 200) -> int:
 
 def sweep_once(limit: int = 1000) -> dict[str, int]:
     """What the sweep calls."""
-    return follow_up(limit) | {"expired": expire_waiting()}
+    return follow_up(limit) | {"scheduled": build_scheduled(), "expired": expire_waiting()}
