@@ -1,5 +1,7 @@
 """What every page's frame needs."""
 
+from collections.abc import Callable
+
 from django.urls import NoReverseMatch, reverse
 from django.utils.translation import gettext_lazy as _
 
@@ -55,6 +57,14 @@ GROUPS = [  # (heading or None, entries: url name, label, icon, permission or No
 ]
 
 
+_RULES: dict[str, Callable] = {}
+
+
+def rule(name: str, of: Callable) -> None:
+    """Let an app below say more about its entry: `of(user)` gives False to leave it out, or the number to show beside it."""
+    _RULES[name] = of
+
+
 def _address(name: str) -> str | None:
     """The address of a page, or None while the page does not exist."""
     try:
@@ -91,7 +101,12 @@ def navigation(request):
 def _entries(user, items) -> list[dict]:
     allowed = [item for item in items if item[3] is None or user.can(item[3])]
     addressed = [(name, label, icon, _address(name)) for name, label, icon, _permission in allowed]
-    return [_entry(name, label, icon, url) for name, label, icon, url in addressed if url]
+    return [entry for row in addressed if row[3] and (entry := _ruled(user, _entry(*row)))]
+
+
+def _ruled(user, entry: dict) -> dict | None:
+    found = _RULES[entry["name"]](user) if entry["name"] in _RULES else True
+    return None if found is False else {**entry, "count": 0 if found is True else found}
 
 
 def _is_at(url: str, path: str) -> bool:

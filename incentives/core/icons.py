@@ -31,6 +31,7 @@ ICONS = {
     "sort": '<path d="m5 6 3-3 3 3M5 10l3 3 3-3"/>',
     "up": '<path d="M8 12.75v-9.5M4 7.25l4-4 4 4"/>',
     "down": '<path d="M8 3.25v9.5M4 8.75l4 4 4-4"/>',
+    "same": '<path d="M4 6.25h8M4 9.75h8"/>',
     "left": '<path d="M10 3.5 5.5 8l4.5 4.5"/>',
     "right": '<path d="M6 3.5 10.5 8 6 12.5"/>',
     "chevron": '<path d="m4 6 4 4 4-4"/>',

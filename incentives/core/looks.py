@@ -37,6 +37,9 @@ _LOOKS |= {
     "released": ("quiet", "ban"),
     "written_off": ("quiet", "ban"),
     "revealed": ("success", "eye"),
+    "returned": ("held", "refresh"),
+    "withdrawn": ("quiet", "ban"),
+    "reversed": ("danger", "failed"),
 }
 
 

@@ -12,7 +12,7 @@ from incentives.core.looks import _LOOKS
 from rewards.money import Money
 
 COLOURS = (
-    "bg surface surface-2 surface-3 line line-strong text text-2 text-3 accent accent-soft accent-text gold gold-soft "
+    "bg surface surface-2 surface-3 line line-strong text text-2 text-3 accent accent-soft accent-text gold gold-soft bronze bronze-soft "
     "success success-bg info info-bg warn warn-bg danger danger-bg danger-fill held held-bg quiet quiet-bg focus"
 ).split()
 

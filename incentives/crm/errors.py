@@ -25,6 +25,14 @@ class Conflict(DomainError):
     )
 
 
+class OwnConnection(DomainError):
+    """Laurel's own connection has no address, no secrets and no imports: only an approval puts facts into it."""
+
+    code = "own_connection"
+    status = 409
+    user_message = "This connection is Laurel's own: claims approved here come through it, and nothing from outside."
+
+
 class NotAuthentic(DomainError):
     """Authentication failed. Never says which part was wrong."""
 

@@ -34,7 +34,9 @@ class PrettyJSON(forms.JSONField):
 
 class ConnectionForm(forms.Form):
     name = forms.CharField(label=_("Name"), max_length=100)
-    kind = forms.ChoiceField(label=_("Kind"), choices=Connection.Kind.choices)
+    kind = forms.ChoiceField(
+        label=_("Kind"), choices=[pair for pair in Connection.Kind.choices if pair[0] != Connection.Kind.CLAIMS]
+    )
     currency = forms.ChoiceField(
         label=_("Currency"), choices=currencies, initial="USD", help_text=_("Of facts that name none.")
     )
@@ -102,7 +104,7 @@ class UploadForm(forms.Form):
 
     def __init__(self, *args, **kwargs):
         super().__init__(*args, **kwargs)
-        self.fields["connection"].queryset = Connection.objects.order_by("name")
+        self.fields["connection"].queryset = Connection.objects.exclude(kind=Connection.Kind.CLAIMS).order_by("name")
 
 
 def column_choices(columns: list[str]) -> list[tuple[str, str]]:

@@ -25,7 +25,7 @@ from incentives.core.errors import NotAllowed
 from incentives.core.exports import safe_text
 from incentives.core.tables import BadFile, as_text, open_table
 from incentives.crm import ingest, intake
-from incentives.crm.errors import BadMapping, MalformedEvent, Quarantine
+from incentives.crm.errors import BadMapping, MalformedEvent, OwnConnection, Quarantine
 from incentives.crm.identity import Resolver
 from incentives.crm.jsonio import content_hash, dumps
 from incentives.crm.mapping import Mapping, RowError
@@ -345,6 +345,7 @@ def import_file(
 
     Raises BadFile, BadMapping before anything is stored.
     """
+    _require_foreign(connection)
     path, checked = Path(path), Mapping(mapping)
     _check_full(connection, path, checked, full, confirm_missing)
     job = ImportJob(
@@ -366,6 +367,11 @@ def import_file(
         while process and ingest.process_deliveries():
             pass
     return job
+
+
+def _require_foreign(connection: Connection) -> None:
+    if connection.kind == Connection.Kind.CLAIMS:
+        raise OwnConnection
 
 
 def _check_readable(path: Path, mapping: Mapping) -> None:
@@ -426,6 +432,7 @@ def require(actor) -> None:
 def upload(connection: Connection, file, *, actor) -> ImportJob:
     """Keep an uploaded file privately and make its job. Raises BadFile; nothing is kept then."""
     require(actor)
+    _require_foreign(connection)
     if file.size > settings.MAX_IMPORT_BYTES:
         raise BadFile(f"The file is larger than {settings.MAX_IMPORT_BYTES // 1024 // 1024} MiB.")
     job = ImportJob(connection=connection, file_name=Path(file.name).name[:255], created_by=actor)

@@ -184,14 +184,20 @@ def _examine(connection: Connection, work: Work) -> None:
         values = _values(connection, work)
     thing = event.get("object", {})
     work.snapshot = resolve.Snapshot(
-        state={"claim.submitted": "pending"}.get(work.kind, work.state if is_deal else ""),
+        state=_claim_state(connection) if work.kind == "claim.submitted" else work.state if is_deal else "",
         version=_version(delivery, thing.get("version", ""), occurred_at),
         order=delivery.pk,
         occurred_at=occurred_at,
+        received_at=delivery.received_at,
         values=values,
         key=hashlib.sha256(f"{delivery.delivery_key}|{content_hash(event)}".encode()).hexdigest()[:16],
     )
     work.key = _metric_key(work) if work.kind == "metric.reported" else (thing["type"], thing["id"])
+
+
+def _claim_state(connection: Connection) -> str:
+    """A claim from outside waits for an approval; one that was reviewed here comes through Laurel's own connection."""
+    return "approved" if connection.kind == Connection.Kind.CLAIMS else "pending"
 
 
 def _version(delivery: Delivery, stated: str, occurred_at: datetime) -> str:

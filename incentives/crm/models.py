@@ -19,6 +19,7 @@ class Connection(models.Model):
         GENERIC = "generic", _("Generic endpoint")
         FILE = "file", _("File import")
         API = "api", _("API client")
+        CLAIMS = "claims", _("Approved claims")  # Laurel's own: nothing from outside reaches it
 
     class Status(models.TextChoices):
         ACTIVE = "active", _("Active")
@@ -48,6 +49,9 @@ class Connection(models.Model):
 
     class Meta:
         ordering = ["name"]
+        constraints = [
+            models.UniqueConstraint(fields=["kind"], condition=Q(kind="claims"), name="connection_of_claims_once")
+        ]
 
     def __str__(self):
         return self.name
@@ -156,6 +160,7 @@ class ObjectState(models.Model):
         DELETED = "deleted", _("Deleted")
         REPORTED = "reported", _("Reported")  # metric.reported
         PENDING = "pending", _("Waiting for approval")  # claim.submitted: does not count yet
+        APPROVED = "approved", _("Approved")  # a claim that was reviewed here
 
     public_id = models.UUIDField(default=uuid.uuid4, unique=True, editable=False)
     connection = models.ForeignKey(Connection, on_delete=models.PROTECT, related_name="objects_seen")
@@ -175,6 +180,7 @@ class ObjectState(models.Model):
     external_id = models.CharField(max_length=400, blank=True)  # of the standing activity
     occurred_at = models.DateTimeField(null=True, blank=True)  # of a deal: the moment of winning (or losing...)
     received_at = models.DateTimeField(null=True, blank=True)  # when this win, report or claim first reached us
+    receipts = models.JSONField(default=dict, blank=True)  # what decides that: see receipt.py
     close_date = models.DateField(null=True, blank=True)
     participant = models.ForeignKey(
         Participant, null=True, blank=True, on_delete=models.PROTECT, related_name="objects_owned"

@@ -9,6 +9,7 @@ from dataclasses import dataclass, field
 from datetime import date, datetime
 from decimal import Decimal
 
+from incentives.crm import receipt
 from incentives.crm.models import ObjectState
 
 VALUES = (
@@ -26,8 +27,13 @@ class Snapshot:
     version: str
     order: int  # the delivery's number: decides between equal versions
     occurred_at: datetime
+    received_at: datetime
     values: dict | None
     key: str = ""  # tells this statement's activity from others of the same transition
+
+    @property
+    def mark(self) -> tuple[str, int]:
+        return self.version, self.order
 
 
 @dataclass
@@ -53,10 +59,12 @@ def plain_value(value):
 
 def apply_deal(thing: ObjectState, snapshot: Snapshot, go_live_at: datetime | None) -> Change:
     """Merge a snapshot of a deal into `thing` (in memory) and say which activity follows, if any."""
+    receipt.remember(thing)
     first = not thing.version and not thing.state_version
     before, kind_before = _standing(thing), thing.kind
     thing.ever_won = thing.ever_won or snapshot.state == "won"
     newer = _merge(thing, snapshot)
+    moved = receipt.note(thing, snapshot.state, snapshot.mark, snapshot.received_at)
     thing.baseline = thing.state == "won" and bool(go_live_at) and thing.occurred_at < go_live_at
     thing.kind = _standing_kind(thing)
     previous = {name: plain_value(old) for name, old in before.items() if getattr(thing, name) != old}
@@ -67,14 +75,14 @@ def apply_deal(thing: ObjectState, snapshot: Snapshot, go_live_at: datetime | No
     elif not kind:
         change.code = "baseline" if thing.baseline or first else "unchanged"
     _name(thing, snapshot, change)
-    if previous or thing.kind != kind_before:
+    if previous or moved or thing.kind != kind_before:
         thing.changed_seq += 1
     return change
 
 
 def _merge(thing: ObjectState, snapshot: Snapshot) -> bool:
     """Set the registers this snapshot is newest for. False when it is stale for both."""
-    mark, newer = (snapshot.version, snapshot.order), False
+    mark, newer = snapshot.mark, False
     if snapshot.state and mark >= (thing.state_version, thing.state_delivery):
         thing.state, thing.occurred_at = snapshot.state, snapshot.occurred_at
         thing.state_version, thing.state_delivery = mark
@@ -124,13 +132,15 @@ def _name(thing: ObjectState, snapshot: Snapshot, change: Change) -> None:
 
 
 def apply_claim(thing: ObjectState, snapshot: Snapshot, external_id: str) -> Change:
-    """A claim waits for approval; a later statement of it before that replaces its values."""
+    """A claim waits for approval (or has it); a later statement of it before that replaces its values. One that was
+    taken back stays so, whichever statement arrives first."""
     before = _standing(thing)
-    if not _merge(thing, snapshot):
-        return Change("stale")
-    thing.kind = "claim.submitted"
-    if _standing(thing) == before:
-        return Change("unchanged")
+    newer = _merge(thing, snapshot)
+    moved = receipt.note(thing, "", snapshot.mark, snapshot.received_at)
+    thing.kind = "deal.deleted" if thing.state == "deleted" else "claim.submitted"
+    if not newer or _standing(thing) == before:
+        thing.changed_seq += moved
+        return Change("unchanged" if newer else "stale")
     thing.external_id = external_id
     thing.changed_seq += 1
     previous = {k: plain_value(v) for k, v in before.items() if thing.changed_seq > 1 and getattr(thing, k) != v}
@@ -144,8 +154,10 @@ def apply_metric(
 
     `later_adds(mark)` gives (value, occurred_at) of the additions to this object that are newer than `mark`.
     """
-    mark, before = (snapshot.version, snapshot.order), plain_value(thing.value)
+    mark, before = snapshot.mark, plain_value(thing.value)
+    moved = receipt.note(thing, "", mark, snapshot.received_at)
     if mark < (thing.state_version, thing.state_delivery):
+        thing.changed_seq += moved
         return Change("stale", "metric.reported" if mode == "add" else "", external_id if mode == "add" else "")
     if mode == "set":
         adds = later_adds(mark)
@@ -163,7 +175,7 @@ def apply_metric(
 
 
 def _merge_values(thing: ObjectState, snapshot: Snapshot) -> None:
-    if (snapshot.version, snapshot.order) >= (thing.version, thing.version_delivery):
+    if snapshot.mark >= (thing.version, thing.version_delivery):
         for name, found in (snapshot.values or {}).items():
             setattr(thing, name, found)
         thing.version, thing.version_delivery = snapshot.version, snapshot.order

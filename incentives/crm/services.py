@@ -10,7 +10,7 @@ from django.utils import timezone
 from incentives.core import audit
 from incentives.core.errors import DomainError, NotAllowed
 from incentives.crm import credentials, events, signing
-from incentives.crm.errors import CannotRepair, MalformedEvent
+from incentives.crm.errors import CannotRepair, MalformedEvent, OwnConnection
 from incentives.crm.models import Connection, ConnectionSecret, Delivery, IdentityLink
 from incentives.crm.nudge import nudge
 from incentives.participants.models import Participant
@@ -48,6 +48,8 @@ def create_connection(*, name: str, currency: str, actor=None, kind=Connection.K
     The clear texts are in the answer and nowhere else. Raises DomainError for a taken name or a bad setting.
     """
     _require(actor, "connections.edit")
+    if kind == Connection.Kind.CLAIMS:
+        raise OwnConnection
     connection = Connection(kind=kind, created_by=actor, token_hash="")
     _assign(connection, {"name": name, "currency": currency, **more})
     token = credentials.new_token()
@@ -60,6 +62,24 @@ def create_connection(*, name: str, currency: str, actor=None, kind=Connection.K
         if kind != Connection.Kind.FILE:
             issued.secrets = add_secret(connection, ConnectionSecret.Kind.BEARER, actor=actor).secrets
     return issued
+
+
+def claims_connection() -> Connection:
+    """Laurel's own connection, through which approved claims become activities; made when it is first needed."""
+    known = Connection.objects.filter(kind=Connection.Kind.CLAIMS).first()
+    if known is not None:
+        return known
+    taken = Connection.objects.filter(name="Claims").exists()
+    values = {
+        "name": "Claims (Laurel)" if taken else "Claims",
+        "currency": "USD",  # every claim names its own
+        "token_hash": credentials.sha256(credentials.new_token()),
+    }
+    with transaction.atomic():
+        connection, made = Connection.objects.get_or_create(kind=Connection.Kind.CLAIMS, defaults=values)
+        if made:
+            audit.record("connection.created", connection, after=_shown(connection))
+    return connection
 
 
 def update_connection(connection: Connection, *, actor, **changes) -> Connection:
@@ -147,6 +167,8 @@ def set_signing_secret(connection: Connection, clear: str, *, actor=None) -> Iss
 
 
 def _store_secret(connection: Connection, secret: ConnectionSecret, clear: str, actor) -> Issued:
+    if connection.kind == Connection.Kind.CLAIMS:
+        raise OwnConnection
     with transaction.atomic():
         Connection.objects.select_for_update().get(pk=connection.pk)
         active = connection.secrets.filter(kind=secret.kind).exclude(expires_at__lte=timezone.now())
@@ -195,6 +217,8 @@ def _expire(secret: ConnectionSecret, at, actor) -> None:
 def rotate_token(connection: Connection, *, actor) -> Issued:
     """A new address; the old one answers 404 at once (other processes: within seconds)."""
     _require(actor, "connections.edit")
+    if connection.kind == Connection.Kind.CLAIMS:
+        raise OwnConnection
     credentials.forget(connection)
     token = credentials.new_token()
     with transaction.atomic():
@@ -282,6 +306,8 @@ def repair_delivery(delivery: Delivery, changes: dict, *, actor, reason: str) ->
         raise CannotRepair("Nothing was changed.")
     with transaction.atomic():
         delivery = Delivery.objects.select_for_update(of=("self",)).get(pk=delivery.pk)
+        if delivery.connection.kind == Connection.Kind.CLAIMS:
+            raise CannotRepair("What was approved is not changed here. Take the claim back, with a reason, instead.")
         if delivery.status not in TROUBLED:
             raise CannotRepair(f"This delivery is {delivery.get_status_display().lower()}, not in quarantine.")
         before = {k: delivery.overrides.get(k, delivery.event.get(k)) for k in overrides}

@@ -9,31 +9,30 @@ import logging
 import time
 from collections import defaultdict
 from dataclasses import dataclass
-from datetime import timedelta
 
 from celery import current_app
 from django.db import transaction
-from django.db.models import Count, F, Q, Sum
+from django.db.models import Count, F, Sum
 from django.utils import timezone
 
 from incentives.crm.models import ObjectState
-from incentives.earnings.facts import counts, definition_of, fact_of, people_in, people_of, targets_of
+from incentives.earnings import contests
+from incentives.earnings.dirty import mark_dirty, participations_of
+from incentives.earnings.facts import counts, fact_of, people_in, people_of, targets_of
 from incentives.earnings.models import Credit, Earning, Participation, Scorecard
+from incentives.earnings.notice import notice_changes
+from incentives.earnings.running import Running, inputs_for, running_programs
 from incentives.ledger import accounts
 from incentives.ledger.models import Account
 from incentives.ledger.posting import Move, post_all
 from incentives.participants.models import Participant
-from incentives.programs.models import Program, ProgramVersion, Target
-from incentives.programs.rules.crediting import credits_for
+from incentives.programs.models import ProgramVersion
 from incentives.programs.rules.facts import Credit as CreditValue
-from incentives.programs.rules.scoring import score
 from rewards.money import Money
 
 log = logging.getLogger(__name__)
 OBJECTS_AT_ONCE = 200
 CARDS_AT_ONCE = 25
-MARGIN = timedelta(days=2)
-"""Wider than any difference of time zones: a cheap look at dates before the rules decide exactly."""
 
 
 def evaluate(*, limit: int = 10**9, seconds: float | None = None) -> dict[str, int]:
@@ -43,20 +42,24 @@ def evaluate(*, limit: int = 10**9, seconds: float | None = None) -> dict[str, i
     """
     until = None if seconds is None else time.monotonic() + seconds
     done = {"credited": 0, "scored": 0, "earnings": 0}
-    notice_published_versions()
-    notice_targets()
-    notice_people()
+    notice_changes()
     n = OBJECTS_AT_ONCE
     while done["credited"] < limit and n >= OBJECTS_AT_ONCE and _in_time(until):  # a batch not full was the last
         done["credited"] += (n := credit_batch())
+    _score(done, limit, until)
+    while _in_time(until) and contests.settle():  # a new standing changes prizes, which are scored like anything else
+        _score(done, limit, until)
+    if done["scored"]:
+        nudge_payouts()
+    return done
+
+
+def _score(done: dict[str, int], limit: int, until: float | None) -> None:
     n = CARDS_AT_ONCE
     while done["scored"] < limit and n >= CARDS_AT_ONCE and _in_time(until):
         n, posted = score_batch()
         done["scored"] += n
         done["earnings"] += posted
-    if done["scored"]:
-        nudge_payouts()
-    return done
 
 
 def _in_time(until: float | None) -> bool:
@@ -83,98 +86,7 @@ def nudge_payouts() -> None:
         log.warning("no broker for a hint: %s", type(exc).__name__)
 
 
-# --- step 0: what makes facts and scorecards due besides new facts -----------------------------------------------------
-
-
-def notice_published_versions() -> int:
-    """A newly published version credits anew every fact near its window, those already received as well.
-
-    Returns how many programs; a repeat notices nothing. The facts carry the mark, so a crash afterwards loses nothing.
-    """
-    noticed = 0
-    for running in running_programs():
-        program, number = running.program, running.version.number
-        if program.credited_version == number:
-            continue
-        with transaction.atomic():
-            if Program.objects.filter(pk=program.pk).exclude(credited_version=number).update(credited_version=number):
-                touched = _near_window(program) | Q(credits__participation__program=program)
-                ids = ObjectState.objects.filter(touched).values("pk")
-                ObjectState.objects.filter(pk__in=ids).update(changed_seq=F("changed_seq") + 1)
-                mark_dirty(program.participations.values_list("pk", flat=True))
-                noticed += 1
-    return noticed
-
-
-def _near_window(program: Program) -> Q:
-    first, last = program.starts_on - MARGIN, program.ends_on + MARGIN
-    return Q(occurred_at__date__range=(first, last)) | Q(close_date__range=(first, last))
-
-
-def notice_targets() -> int:
-    """Changed targets make their scorecards due. Returns how many targets; a repeat notices nothing."""
-    due = Target.objects.filter(to_score=True, program__status__in=Program.SCORED)
-    if not due.exists():  # the usual case: no transaction, and SQLite's one write lock stays free
-        return 0
-    with transaction.atomic():
-        targets = list(due.select_for_update(of=("self",), skip_locked=True)[:5000])
-        found = _participations((t.program_id, t.participant_id) for t in targets)
-        mark_dirty(found.values())
-        Target.objects.filter(pk__in=[t.pk for t in targets]).update(to_score=False)
-    return len(targets)
-
-
-def notice_people() -> int:
-    """People whose team, partner, manager, type, region or dates changed: their facts, those of the people below them
-    (overlays) and every shared fact are credited anew. Returns how many people; a repeat notices nothing."""
-    due = Participant.objects.filter(to_credit=True)
-    if not due.exists():
-        return 0
-    with transaction.atomic():
-        locked = due.select_for_update(of=("self",), skip_locked=True)
-        people = list(locked.values_list("pk", flat=True)[:1000])
-        if people:
-            below = Q(participant__in=people) | Q(participant__manager__in=people)
-            below |= Q(participant__manager__manager__in=people) | Q(participant__team__manager__in=people)
-            touched = below | Q(credits__participation__participant__in=people) | ~Q(splits=[])
-            ids = ObjectState.objects.filter(touched).values("pk")
-            ObjectState.objects.filter(pk__in=ids).update(changed_seq=F("changed_seq") + 1)
-            mark_dirty(Participation.objects.filter(participant__in=people).values_list("pk", flat=True))
-            Participant.objects.filter(pk__in=people).update(to_credit=False)
-    return len(people)
-
-
 # --- step 1: credits ---------------------------------------------------------------------------------------------------
-
-
-@dataclass(frozen=True, slots=True)
-class Running:
-    """A program that credits facts, with the version that governs."""
-
-    program: Program
-    version: ProgramVersion
-    definition: object
-
-    @property
-    def named(self) -> list[str]:
-        """Participant keys the definition itself names."""
-        return [overlay.participant for overlay in self.definition.credit.overlays if overlay.participant]
-
-    def may_count(self, state: ObjectState) -> bool:
-        """Whether the rules have to look at this fact at all."""
-        day = state.occurred_at.date()
-        days = [day, state.close_date] if state.close_date else [day]
-        return any(self.program.starts_on - MARGIN <= d <= self.program.ends_on + MARGIN for d in days)
-
-
-def running_programs() -> list[Running]:
-    """Programs that credit facts now, oldest first."""
-    versions: dict[int, ProgramVersion] = {}
-    published = ProgramVersion.objects.filter(program__status__in=Program.SCORED, published_at__isnull=False)
-    for version in published.select_related("program").order_by("number"):
-        versions[version.program_id] = version
-    ordered = sorted(versions.values(), key=lambda v: (v.program.starts_on, v.program_id))
-    return [Running(version.program, version, definition_of(version)) for version in ordered]
 
 
 def credit_batch(size: int = OBJECTS_AT_ONCE) -> int:
@@ -202,11 +114,15 @@ def _mark_credited(states: list[ObjectState]) -> None:
         ObjectState.objects.filter(pk__in=pks).update(credited_seq=seq)
 
 
-def _wanted_credits(states: list[ObjectState]) -> dict[tuple[int, int], tuple[Running, list[CreditValue]]]:
-    """(program id, participant id) -> the running program and the credits these facts give there now."""
+Wanted = dict[tuple[int, int], tuple[Running, list[CreditValue]]]
+"""(program id, participant id) -> the running program and the credits some facts give there now."""
+
+
+def _wanted_credits(states: list[ObjectState]) -> Wanted:
     programs = running_programs()
     people = people_of(states, {key for running in programs for key in running.named})
-    wanted: dict[tuple[int, int], tuple[Running, list[CreditValue]]] = {}
+    inputs = inputs_for(programs, people)
+    wanted: Wanted = {}
     for state in states:
         if not counts(state):
             continue
@@ -214,18 +130,18 @@ def _wanted_credits(states: list[ObjectState]) -> dict[tuple[int, int], tuple[Ru
         for running in programs:
             if not running.may_count(state):
                 continue
-            for credit in credits_for(running.definition, fact, people.roster, words=False).credits:
+            for credit in inputs.credits(running, fact).credits:
                 slot = wanted.setdefault((running.program.pk, people.ids[credit.participant]), (running, []))
                 slot[1].append(credit)
     return wanted
 
 
-def _write_credits(states, wanted) -> None:
-    touched = _participations(wanted)
+def _write_credits(states: list[ObjectState], wanted: Wanted) -> None:
+    touched = participations_of(wanted)
     fresh: dict[tuple, Credit] = {}
     for key, (running, values) in wanted.items():
         for value in values:
-            row = _credit_row(touched[key], running.version, value)
+            row = _credit_row(touched[key], running.version_at(value.counted_at), value)
             fresh[row.participation_id, row.object_id, row.role] = row
     standing = Credit.objects.filter(object__in=states)
     old = {(c.participation_id, c.object_id, c.role): c for c in standing}
@@ -254,33 +170,6 @@ def _credit_row(participation_id: int, version: ProgramVersion, value: CreditVal
     )
 
 
-def _participations(pairs) -> dict[tuple[int, int], int]:
-    """(program id, participant id) -> participation id, made where missing."""
-    pairs = set(pairs)
-    if not pairs:
-        return {}
-    programs, people = {p for p, _ in pairs}, {q for _, q in pairs}
-
-    def known():
-        rows = Participation.objects.filter(program_id__in=programs, participant_id__in=people)
-        return {(p, q): pk for pk, p, q in rows.values_list("pk", "program_id", "participant_id")}
-
-    found = known()
-    if missing := pairs - set(found):
-        rows = [Participation(program_id=p, participant_id=q) for p, q in sorted(missing)]
-        Participation.objects.bulk_create(rows, ignore_conflicts=True, batch_size=500)
-        found = known()
-    return found
-
-
-def mark_dirty(participation_ids) -> None:
-    """Say that these must be scored again. Locks in id order."""
-    ids = sorted(participation_ids)
-    if ids:
-        list(Participation.objects.filter(pk__in=ids).select_for_update().order_by("pk").values_list("pk"))
-        Participation.objects.filter(pk__in=ids).update(dirty_seq=F("dirty_seq") + 1)
-
-
 # --- step 2: scores ----------------------------------------------------------------------------------------------------
 
 
@@ -298,6 +187,7 @@ def score_batch(size: int = CARDS_AT_ONCE) -> tuple[int, int]:
         computed = compute(participations)
         earnings = _post_differences(participations, computed)
         _store_scorecards(computed)
+        contests.scored(participations)
         now = timezone.now()
         for participation in participations:
             participation.scored_seq, participation.scored_at = participation.dirty_seq, now
@@ -310,8 +200,15 @@ class Computed:
     """What the rules say about one participation now."""
 
     participation: Participation
-    version: ProgramVersion | None
+    running: Running | None
     scorecards: tuple
+    prizes: tuple = ()  # (period, line) of the sealed standings
+
+    def version_of(self, number: int | None) -> ProgramVersion | None:
+        """The version a line is paid by: the one it names, else the one that governs at the end."""
+        if self.running is None:
+            return self.participation.program.newest_version
+        return self.running.versions.get(number) or self.running.version
 
 
 def compute(participations: list[Participation]) -> list[Computed]:
@@ -319,21 +216,23 @@ def compute(participations: list[Participation]) -> list[Computed]:
     rows = Participant.objects.filter(pk__in={p.participant_id for p in participations})
     people = people_in(rows.select_related("team", "partner"))
     credits = _credits_by_participation(participations, people.keys)
-    versions = {running.program.pk: running for running in running_programs()}
+    programs = {running.program.pk: running for running in running_programs()}
     targets = {
         program_id: targets_of(program_id, people.keys)
-        for program_id in {p.program_id for p in participations} & set(versions)
+        for program_id in {p.program_id for p in participations} & set(programs)
     }
+    prizes = contests.prize_lines(participations)
     result = []
     for participation in participations:
-        running = versions.get(participation.program_id)
+        running = programs.get(participation.program_id)
         if running is None:  # not scored: a draft earns nothing
             result.append(Computed(participation, None, ()))
             continue
         person = people.roster[people.keys[participation.participant_id]]
         mine = targets[participation.program_id][participation.participant_id]
-        cards = score(running.definition, person, mine, credits[participation.pk])
-        result.append(Computed(participation, running.version, tuple(cards)))
+        cards = running.timeline.score(person, mine, credits[participation.pk])
+        won = tuple(prizes.get(participation.pk, ()))
+        result.append(Computed(participation, running, tuple(cards), won))
     return result
 
 
@@ -377,11 +276,13 @@ def _post_differences(participations, computed: list[Computed]) -> list[Earning]
 def differences(item: Computed, standing: dict[tuple, tuple[int, int]]) -> list[Earning]:
     """The earnings that turn what stands into what was computed; none when they agree. Unsaved."""
     lines = {(card.period_start, line.key): line for card in item.scorecards for line in card.lines}
+    lines |= {(period, line.key): line for period, line in item.prizes}
     changes = []
     for key, line in lines.items():
         before, n = standing.get(key, (0, 0))
         if line.amount_minor != before:
-            changes.append(_earning(item, key, n, line.amount_minor - before, _words(line, before, item), line.fact_id))
+            words = _words(line, before, item)
+            changes.append(_earning(item, key, n, line.amount_minor - before, words, line.fact_id, line.version))
     for key, (before, n) in standing.items():
         if key not in lines and before:
             words = f"Taken back: {Money(before, item.participation.program.currency)} is no longer earned."
@@ -401,11 +302,12 @@ def _fact_of_key(key: str) -> str | None:
     return parts[2] if len(parts) > 2 and parts[1] == "deal" and parts[2].isdigit() else None
 
 
-def _earning(item: Computed, key, n: int, amount: int, words: str, fact_id: str | None) -> Earning:
-    version = item.version or item.participation.program.current_version
+def _earning(
+    item: Computed, key, n: int, amount: int, words: str, fact_id: str | None, version: int | None = None
+) -> Earning:
     return Earning(
         participation=item.participation,
-        version=version,
+        version=item.version_of(version),
         object_id=int(fact_id) if fact_id else None,
         period_start=key[0],
         line_key=key[1],
@@ -445,6 +347,10 @@ def _accrual(currency: str) -> Account:
     return accounts.world("accrual", currency, book=Account.Book.PARTICIPANT)
 
 
+def _prize_in(item: Computed, period) -> int:
+    return sum(line.amount_minor for start, line in item.prizes if start == period)
+
+
 def _store_scorecards(computed: list[Computed]) -> None:
     Scorecard.objects.filter(participation__in=[item.participation for item in computed]).delete()
     Scorecard.objects.bulk_create(
@@ -457,7 +363,9 @@ def _store_scorecards(computed: list[Computed]) -> None:
                 target=card.target,
                 attainment=None if card.attainment is None else int(card.attainment * 100),
                 deals=card.deals,
-                amount_minor=card.earned_minor,
+                amount_minor=card.earned_minor + (prize := _prize_in(item, card.period_start)),
+                prize_minor=prize,
+                reached_at=card.reached_at,
             )
             for item in computed
             for card in item.scorecards

@@ -9,15 +9,16 @@ from django.db.models import Q
 from django.utils.translation import gettext
 
 from incentives.crm.models import ObjectState
-from incentives.earnings.evaluate import Running, compute, running_programs
-from incentives.earnings.facts import People, counts, fact_of, people_of
+from incentives.earnings.evaluate import compute
+from incentives.earnings.facts import counts, fact_of, people_of
 from incentives.earnings.models import Credit, Earning, Participation
+from incentives.earnings.running import Inputs, Running, inputs_for, running_programs
 from incentives.earnings.selectors import in_words
 from incentives.participants.models import Participant
 from incentives.programs.models import Program, ProgramVersion
 from incentives.programs.rules.conditions import Explained, holds
 from incentives.programs.rules.conditions import explain as explain_condition
-from incentives.programs.rules.crediting import condition_of, credits_for
+from incentives.programs.rules.crediting import condition_of
 from incentives.programs.rules.facts import Fact
 from incentives.programs.rules.schema import Definition
 from incentives.programs.selectors import measure_text, period_label
@@ -88,7 +89,7 @@ def explain(state: ObjectState) -> list[Explanation]:
     fact = fact_of(state, people) if state.kind and state.occurred_at else None
     participations = _participations(state, programs)
     scored = {item.participation.pk: item for item in compute(participations)} if participations else {}
-    teller = _Teller(state, fact, people, participations, scored)
+    teller = _Teller(state, fact, inputs_for(programs, people), participations, scored)
     return [teller.program(run, earnings.get(run.program.pk, [])) for run in programs]
 
 
@@ -126,17 +127,19 @@ def _participations(state: ObjectState, programs: list[Running]) -> list[Partici
 
 
 class _Teller:
-    def __init__(self, state, fact: Fact | None, people: People, participations, scored):
-        self.state, self.fact, self.roster, self.ids = state, fact, people.roster, people.ids
+    def __init__(self, state, fact: Fact | None, inputs: Inputs, participations, scored):
+        people = inputs.people
+        self.state, self.fact, self.inputs, self.roster, self.ids = state, fact, inputs, people.roster, people.ids
         self.scored = scored
         self.known = {(p.program_id, p.participant_id): p for p in participations}
         self.people = Participant.objects.in_bulk({*people.ids.values(), *(p.participant_id for p in participations)})
 
     def program(self, run: Running, earnings: list[Earning]) -> Explanation:
-        definition, fact = run.definition, self.fact
+        fact = self.fact
+        definition = run.definition_for(fact) if fact else run.definition
         condition = condition_of(definition)
         counted = counts(self.state) and fact is not None
-        result = credits_for(definition, fact, self.roster) if counted else None
+        result = self.inputs.credits(run, fact, words=True) if counted else None
         passes = fact is not None and holds(condition, fact)
         reasons = [in_words(reason, self.roster) for reason in (result.reasons if result else ())]
         if not passes and result:
@@ -146,7 +149,7 @@ class _Teller:
         shares = self.shares(run, result.credits if result else (), earnings)
         return Explanation(
             program=run.program,
-            version=run.version,
+            version=run.versions[run.timeline.of_fact(fact).number] if fact else run.version,
             qualifies=passes,
             conditions=explain_condition(condition, fact) if fact else [],
             product_lines=_product_lines(definition, fact),

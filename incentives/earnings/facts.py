@@ -4,27 +4,14 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from datetime import date
 from decimal import Decimal
-from functools import lru_cache
 from uuid import UUID
 
 from django.db.models import Q
 
 from incentives.crm.models import ObjectState
 from incentives.participants.models import Participant
-from incentives.programs.models import ProgramVersion, Target
+from incentives.programs.models import Target
 from incentives.programs.rules.facts import Fact, Person, Split
-from incentives.programs.rules.parsing import parse_definition
-from incentives.programs.rules.schema import Definition
-
-
-@lru_cache(maxsize=512)
-def _parsed(digest: str, version_id: int) -> Definition:
-    return parse_definition(ProgramVersion.objects.get(pk=version_id).definition)
-
-
-def definition_of(version: ProgramVersion) -> Definition:
-    """The parsed definition, kept per version: a published one never changes, and its digest is part of the key."""
-    return _parsed(version.digest, version.pk)
 
 
 def counts(state: ObjectState) -> bool:
@@ -61,6 +48,7 @@ def fact_of(state: ObjectState, people: People) -> Fact:
         attributes=state.attributes,
         metric=state.metric or None,
         value=state.value,
+        received_at=state.received_at,
         external_id=state.external_id,
         object_type=state.object_type,
         object_id=state.object_id,

@@ -95,6 +95,8 @@ class Scorecard(models.Model):
     )
     deals = models.PositiveIntegerField(default=0)
     amount_minor = models.BigIntegerField(default=0)
+    prize_minor = models.BigIntegerField(default=0, help_text="The part of the amount that is contest prizes.")
+    reached_at = models.DateTimeField(null=True, help_text="When the measure last grew: the tie rule `earliest`.")
 
     class Meta:
         constraints = [models.UniqueConstraint(fields=["participation", "period_start"], name="scorecard_once")]
@@ -176,3 +178,52 @@ class SealedStanding(models.Model):
 
     def __str__(self):
         return f"{self.program} standing {self.revision}"
+
+
+class ContestSeal(models.Model):
+    """The moment a program's contests were sealed, once per program that closed (one without contests has `contests` 0).
+
+    Everything but the counters is fixed by the first row. Facts first received at `sealed_at` or later never enter.
+    `groups`: participant id -> [team code, partner code] as of the seal, where a contest is by team or partner: who moves
+    later takes no prize along. `dirty_seq` grows with every scoring in the program, `ranked_seq` follows when the standing
+    was computed again.
+    """
+
+    program = models.OneToOneField(Program, on_delete=models.PROTECT, related_name="contest_seal")
+    version = models.ForeignKey(ProgramVersion, on_delete=models.PROTECT, related_name="+")
+    sealed_at = models.DateTimeField()
+    contests = models.PositiveIntegerField()
+    groups = models.JSONField(default=dict)
+    recorded_at = models.DateTimeField(auto_now_add=True)
+    dirty_seq = models.BigIntegerField(default=0)
+    ranked_seq = models.BigIntegerField(default=0)
+
+    class Meta:
+        indexes = [
+            models.Index(
+                fields=["id"], condition=models.Q(dirty_seq__gt=models.F("ranked_seq")), name="contest_to_rank"
+            )
+        ]
+
+    def __str__(self):
+        return f"{self.program} sealed at {self.sealed_at:%Y-%m-%d %H:%M} UTC"
+
+
+class LeaderboardSnapshot(models.Model):
+    """Who stood where on one board when a day of the program began: what movement is measured against.
+
+    `board` is the index of a `rank` reward, or -1 for the board by measure. `ranks`: group (participant key, team or
+    partner) -> rank.
+    """
+
+    program = models.ForeignKey(Program, on_delete=models.CASCADE, related_name="board_snapshots")
+    board = models.IntegerField()
+    day = models.DateField(help_text="In the program's time zone.")
+    taken_at = models.DateTimeField(auto_now_add=True)
+    ranks = models.JSONField(default=dict)
+
+    class Meta:
+        constraints = [models.UniqueConstraint(fields=["program", "board", "day"], name="board_snapshot_once_per_day")]
+
+    def __str__(self):
+        return f"{self.program} board {self.board} on {self.day}"

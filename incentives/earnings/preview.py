@@ -2,14 +2,13 @@
 
 from collections import defaultdict
 from dataclasses import dataclass, field
+from datetime import datetime
 
 from incentives.earnings.facts import fact_of, people_of, targets_of
-from incentives.earnings.selectors import facts_near, named_in
+from incentives.earnings.running import imagined, inputs_for
+from incentives.earnings.selectors import facts_near
 from incentives.participants.models import Participant
 from incentives.programs.models import Program, ProgramVersion
-from incentives.programs.rules.crediting import credits_for
-from incentives.programs.rules.parsing import parse_definition
-from incentives.programs.rules.scoring import score
 from incentives.programs.selectors import room_of
 from rewards.money import Money
 
@@ -32,23 +31,27 @@ class Preview:
     top: list[dict] = field(default_factory=list)
 
 
-def preview(program: Program, version: ProgramVersion, *, limit: int = LIMIT) -> Preview:
-    """Count and score the newest `limit` facts by `version`; writes nothing. Prizes of a contest are not known before its
-    close and count as nothing. Constant query count."""
-    definition = parse_definition(version.definition)
-    states, cut = facts_near(definition, limit)
-    known = people_of(states, named_in(definition))
+def preview(
+    program: Program, version: ProgramVersion, *, starts_at: datetime | None = None, limit: int = LIMIT
+) -> Preview:
+    """Count and score the newest `limit` facts as if `version` were published to start at that moment; writes nothing.
+    Prizes of a contest are not known before its close and count as nothing. Constant query count."""
+    run = imagined(program, version, starts_at)
+    definition = run.definition
+    states, cut = facts_near(run, limit)
+    known = people_of(states, run.named)
+    inputs = inputs_for([run], known)
     roster, ids = known.roster, known.ids
     credits, counting, odd = defaultdict(list), 0, 0
     for state in states:
-        result = credits_for(definition, fact_of(state, known), roster, words=False)
+        result = inputs.credits(run, fact_of(state, known))
         counting += bool(result.credits)
         odd += any(reason.exception for reason in result.reasons)
         for credit in result.credits:
             credits[credit.participant].append(credit)
     targets = targets_of(program.pk, [ids[key] for key in credits])
     worth = {
-        key: sum(card.earned_minor for card in score(definition, roster[key], targets[ids[key]], own))
+        key: sum(card.earned_minor for card in run.timeline.score(roster[key], targets[ids[key]], own))
         for key, own in credits.items()
     }
     gaining = {key: minor for key, minor in worth.items() if minor}

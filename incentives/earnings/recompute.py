@@ -8,13 +8,13 @@ from datetime import date
 from django.db.models import F, Sum
 
 from incentives.crm.models import ObjectState
-from incentives.earnings.evaluate import evaluate, running_programs
+from incentives.earnings import contests
+from incentives.earnings.evaluate import evaluate
 from incentives.earnings.facts import counts, fact_of, people_in, targets_of
-from incentives.earnings.models import Earning, Participation
+from incentives.earnings.models import ContestSeal, Earning, Participation
+from incentives.earnings.running import inputs_for, running_programs
 from incentives.participants.models import Participant
 from incentives.programs.models import Program
-from incentives.programs.rules.crediting import credits_for
-from incentives.programs.rules.scoring import score
 from rewards.money import Money
 
 
@@ -39,20 +39,28 @@ def check() -> Iterator[Difference]:
     writes nothing. Facts still waiting to be credited count as they stand, so run it when nothing is due."""
     people = people_in(Participant.objects.select_related("team", "partner"))
     roster, ids, keys = people.roster, people.ids, people.keys
-    scored = set()
-    for running in running_programs():
+    programs, scored = running_programs(), set()
+    inputs = inputs_for(programs, people)
+    seals = {seal.program_id: seal for seal in ContestSeal.objects.filter(contests__gt=0).select_related("version")}
+    for running in programs:
         scored.add(running.program.pk)
-        credits = defaultdict(list)
+        credits, received, cards = defaultdict(list), {}, {}
         for state in ObjectState.objects.order_by("pk").iterator(chunk_size=2000):
             if counts(state) and running.may_count(state):
-                for credit in credits_for(running.definition, fact_of(state, people), roster, words=False).credits:
+                received[str(state.pk)] = state.received_at
+                for credit in inputs.credits(running, fact_of(state, people)).credits:
                     credits[credit.participant].append(credit)
         targets = targets_of(running.program.pk, keys)
         computed = {}
         for key in set(credits) | set(_known(running.program, keys)):
-            for card in score(running.definition, roster[key], targets[ids[key]], credits.get(key, [])):
+            cards[key] = running.timeline.score(roster[key], targets[ids[key]], credits.get(key, []))
+            for card in cards[key]:
                 for line in card.lines:
                     computed[ids[key], card.period_start, line.key] = line.amount_minor
+        if seal := seals.get(running.program.pk):
+            computed |= contests.computed_prizes(
+                seal, people, inputs.enrolment(running.program), credits, cards, received
+            )
         yield from _compare(running.program, computed, roster, keys)
     for program in Program.objects.exclude(pk__in=scored):
         yield from _compare(program, {}, roster, keys)

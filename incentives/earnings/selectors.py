@@ -10,12 +10,11 @@ from django.db.models import Count, F, OuterRef, Q, QuerySet, Subquery, Sum
 from django.utils.translation import gettext
 
 from incentives.crm.models import ObjectState
-from incentives.earnings.evaluate import MARGIN
 from incentives.earnings.facts import counts, fact_of, people_of
 from incentives.earnings.models import Credit, Earning, Participation, Scorecard
+from incentives.earnings.running import Running, inputs_for, running_of
 from incentives.participants.models import Participant
 from incentives.programs.models import Program
-from incentives.programs.rules.crediting import credits_for
 from incentives.programs.rules.facts import Reason
 from incentives.programs.rules.schema import Definition
 from incentives.programs.selectors import needs_targets
@@ -104,11 +103,11 @@ def top_earners(program: Program, count: int = 5) -> list[Participation]:
 
 
 # --- facts near a program --------------------------------------------------------------------------------------------
-def facts_near(definition: Definition, limit: int) -> tuple[list[ObjectState], bool]:
+def facts_near(run: Running, limit: int) -> tuple[list[ObjectState], bool]:
     """Up to `limit` facts whose day may lie in the program, newest first, and whether there are more."""
-    first, last = definition.starts_on - MARGIN, definition.ends_on + MARGIN
-    near = Q(occurred_at__date__range=(first, last)) | Q(close_date__range=(first, last))
-    states = list(ObjectState.objects.filter(near).order_by(F("occurred_at").desc(nulls_last=True), "-pk")[: limit + 1])
+    states = list(
+        ObjectState.objects.filter(run.near()).order_by(F("occurred_at").desc(nulls_last=True), "-pk")[: limit + 1]
+    )
     return [state for state in states[:limit] if counts(state)], len(states) > limit
 
 
@@ -147,11 +146,13 @@ def exceptions(program: Program, definition: Definition, *, limit: int = FACTS) 
 
     Computed anew from the facts as they stand; constant query count.
     """
-    states, cut = facts_near(definition, limit)
-    known = people_of(states, named_in(definition))
+    run = running_of(program)
+    states, cut = facts_near(run, limit)
+    known = people_of(states, run.named)
+    inputs = inputs_for([run], known)
     found: list[tuple[ObjectState, Reason]] = []
     for state in states:
-        for reason in credits_for(definition, fact_of(state, known), known.roster, words=False).reasons:
+        for reason in inputs.credits(run, fact_of(state, known)).reasons:
             if reason.exception:
                 found.append((state, reason))
     wanted = {known.ids[reason.participant] for _s, reason in found[:ROWS] if reason.participant in known.ids}
@@ -162,11 +163,6 @@ def exceptions(program: Program, definition: Definition, *, limit: int = FACTS) 
     ]
     missing, without = _without_target(program, definition)
     return Exceptions((without + rows)[:ROWS], len(found) + missing, len(states), cut)
-
-
-def named_in(definition: Definition) -> list[str]:
-    """Keys of participants the definition itself names."""
-    return [overlay.participant for overlay in definition.credit.overlays if overlay.participant]
 
 
 def in_words(reason: Reason, roster) -> str:

@@ -21,8 +21,11 @@ log = logging.getLogger(__name__)
 SWEEPERS = (
     "incentives.core.audit.seal",
     "incentives.programs.services.advance_by_date",
+    "incentives.programs.versions.follow_versions",
     "incentives.crm.tasks.sweep_once",
+    "incentives.earnings.contests.seal_due",
     "incentives.earnings.evaluate.sweep_once",
+    "incentives.earnings.snapshots.snapshot_due",
     "incentives.payouts.services.sweep_once",
     "rewards.sweep.sweep_once",
 )

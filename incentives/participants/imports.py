@@ -61,11 +61,15 @@ class Report:
 
 def guess_mapping(columns: list[str]) -> dict[str, str]:
     """Field -> column, for columns named like the fields in any casing, with spaces or underscores."""
+    return guess_names(columns, COLUMNS)
+
+
+def guess_names(columns: list[str], names: tuple[str, ...]) -> dict[str, str]:
     known = {slugify(name).replace("-", "_"): name for name in columns if name}
     known |= {
         alias: known[name] for name, alias in (("e_mail", "email"), ("employee_id", "employee_number")) if name in known
     }
-    return {name: known[name] for name in COLUMNS if name in known}
+    return {name: known[name] for name in names if name in known}
 
 
 def import_participants(

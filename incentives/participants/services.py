@@ -202,29 +202,40 @@ def create_partner(*, actor=None, **values) -> Partner:
     return _write_group(Partner(), values, actor)
 
 
-def update_partner(partner: Partner, *, actor=None, **values) -> Partner:
-    """Raises as create_partner. Values that are the same already change nothing."""
-    return _write_group(partner, values, actor)
+def update_partner(partner: Partner, *, actor=None, reason: str = "", **values) -> Partner:
+    """Raises as create_partner. Values that are the same already change nothing. The facts of its people are credited
+    anew, because rules read the code, the tier and the region through them."""
+    return _write_group(partner, values, actor, reason)
 
 
-def _write_group(group: Team | Partner, values: dict, actor) -> Team | Partner:
+def _write_group(group: Team | Partner, values: dict, actor, reason: str = "") -> Team | Partner:
     _require(actor)
     kind, new = type(group), group.pk is None
-    before = _group_shown(group)
-    for name, value in values.items():
-        if name not in GROUP_FIELDS[kind]:
-            raise InvalidPerson(name, f"expected one of {', '.join(GROUP_FIELDS[kind])}.")
-        setattr(group, name, value.strip() if isinstance(value, str) else value)
-    _check_group(group)
-    after = _group_shown(group)
-    if new or after != before:
-        with transaction.atomic():
-            group.save()
+    with transaction.atomic():
+        if not new:
+            group = kind.objects.select_for_update().get(pk=group.pk)
+        before = _group_shown(group)
+        for name, value in values.items():
+            if name not in GROUP_FIELDS[kind]:
+                raise InvalidPerson(name, f"expected one of {', '.join(GROUP_FIELDS[kind])}.")
+            setattr(group, name, value.strip() if isinstance(value, str) else value)
+        _check_group(group)
+        after = _group_shown(group)
+        if new or after != before:
+            _save_group(group)
             if not new:  # its code, tier and region are read by rules through its people
                 group.participants.update(to_credit=True)
             action = f"{kind.__name__.lower()}.{'created' if new else 'changed'}"
-            audit.record(action, group, actor=actor, before={} if new else before, after=after)
+            audit.record(action, group, actor=actor, before={} if new else before, after=after, reason=reason)
     return group
+
+
+def _save_group(group: Team | Partner) -> None:
+    try:
+        with transaction.atomic():
+            group.save()
+    except IntegrityError as exc:  # somebody was quicker than the check
+        raise InvalidPerson("code", f"the code {group.code!r} was given to another one just now.") from exc
 
 
 def _group_shown(group) -> dict:
@@ -241,5 +252,17 @@ def _check_group(group) -> None:
         ) from None
     if len(group.code) > 64 or not group.name or len(group.name) > 150:
         raise InvalidPerson("name", "expected a code of at most 64 and a name of at most 150 characters.")
+    if kind is Partner:
+        _check_partner(group)
     if kind.objects.filter(code=group.code).exclude(pk=group.pk).exists():
         raise InvalidPerson("code", f"there is already a {kind.__name__.lower()} with the code {group.code!r}.")
+
+
+def _check_partner(partner: Partner) -> None:
+    partner.country = partner.country.upper()
+    if partner.country and not (len(partner.country) == 2 and partner.country.isascii() and partner.country.isalpha()):
+        raise InvalidPerson("country", f"expected two letters such as PT, found {partner.country!r}.")
+    for name in ("tier", "region"):
+        limit = Partner._meta.get_field(name).max_length
+        if len(getattr(partner, name)) > limit or "\x00" in getattr(partner, name):
+            raise InvalidPerson(name, f"expected at most {limit} characters.")

@@ -130,6 +130,7 @@ class ImportPage(Guarded, View):
     """Upload, see what each row becomes, and store it: the same page answers with the result."""
 
     permission = EDIT
+    reader = staticmethod(imports.import_participants)
 
     def get(self, request):
         return self.show(ImportForm())
@@ -145,14 +146,14 @@ class ImportPage(Guarded, View):
             return self.show(form, status=exc.status)
         return self.show(form, report=report, checked=form.cleaned_data["only_check"])
 
-    def run(self, file, dry_run: bool) -> imports.Report:
+    def run(self, file, dry_run: bool):
         if file.size > settings.MAX_IMPORT_BYTES:
             raise BadFile(f"The file is larger than {settings.MAX_IMPORT_BYTES // 1024 // 1024} MiB.")
         with tempfile.TemporaryDirectory() as folder:
-            path = Path(folder) / "participants"
+            path = Path(folder) / Path(file.name).name
             with path.open("wb") as target:
                 target.writelines(file.chunks())
-            return imports.import_participants(path, actor=self.request.user, dry_run=dry_run)
+            return self.reader(path, actor=self.request.user, dry_run=dry_run)
 
     def show(self, form, status: int = 200, **more):
         context = {"form": form, "columns": imports.COLUMNS, "crumbs": crumbs(PARENT), **more}

@@ -1,5 +1,6 @@
 """Which approval steps a payout must pass, and who made it."""
 
+from incentives.claims import selectors as claims
 from incentives.payouts.models import ApprovalPolicy, Payout
 
 PERMISSION = {
@@ -33,9 +34,21 @@ def unconfirmed_editors() -> list[int]:
 
 def makers_of(payout: Payout) -> set[int]:
     """User ids of everybody who created or changed what this payout pays: who submitted it, who wrote or published
-    the rules its earnings came from, and who had changed an approval policy alone. Source: promise 6."""
+    the rules its earnings came from, who had changed an approval policy alone, and who approved a claim it pays. Source:
+    promise 6."""
     ids = {payout.submitted_by_id, *payout.policy_editors.values_list("pk", flat=True)}
     versions = payout.allocations.values_list("earning__version__created_by", "earning__version__published_by")
     for created_by, published_by in versions.distinct():
         ids |= {created_by, published_by}
-    return ids - {None}
+    return (ids | approvers_of_claims(payout)) - {None}
+
+
+def approvers_of_claims(payout: Payout) -> set[int]:
+    """Who approved the claims behind a payout: those its lines name, and all of the recipient's in the program, because a
+    line may be worth a whole period."""
+    paid = payout.allocations.filter(claims.claims_among("earning__object"))
+    return claims.approvers(
+        program_id=payout.program_id,
+        participant_id=payout.participant_id,
+        object_ids=list(paid.values_list("earning__object__object_id", flat=True).distinct()),
+    )

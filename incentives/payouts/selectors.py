@@ -22,11 +22,12 @@ from django.db.models import (
 )
 from django.db.models.functions import Coalesce
 
+from incentives.claims.selectors import approved_by
 from incentives.earnings.models import Earning, Participation
 from incentives.payouts import wording
 from incentives.payouts.errors import CannotBuild
 from incentives.payouts.models import Approval, Hold, Payout, PayoutEarning
-from incentives.payouts.policies import PERMISSION
+from incentives.payouts.policies import PERMISSION, approvers_of_claims
 from incentives.payouts.services.build import CARDS_AT_ONCE, Plan, Skipped, obstacle, plan_for
 from incentives.payouts.services.netting import netting_of
 from incentives.payouts.services.policies import MOST_STEPS
@@ -72,10 +73,12 @@ def _mine(user) -> Q:
         Q(earning__version__created_by=user) | Q(earning__version__published_by=user)
     )
     decided = Approval.objects.filter(payout=OuterRef("pk"), actor=user)
+    reviewed = approved_by(user).filter(program=OuterRef("program"), participant=OuterRef("participant"))
     edited = Payout.policy_editors.through.objects.filter(payout=OuterRef("pk"), user=user)
     own = Q(submitted_by__isnull=True) | ~Q(submitted_by=user)
     foreign = Q(participant__user__isnull=True) | ~Q(participant__user=user)
-    return Q(status=S.SUBMITTED) & next_step & own & foreign & ~Exists(wrote) & ~Exists(decided) & ~Exists(edited)
+    others = own & foreign & ~Exists(wrote) & ~Exists(decided) & ~Exists(edited) & ~Exists(reviewed)
+    return Q(status=S.SUBMITTED) & next_step & others
 
 
 def objection(payout: Payout, user) -> str:
@@ -89,6 +92,8 @@ def objection(payout: Payout, user) -> str:
         return wording.WROTE_RULES
     if payout.policy_editors.filter(pk=user.pk).exists():
         return wording.CHANGED_POLICY
+    if user.pk in approvers_of_claims(payout):
+        return wording.APPROVED_CLAIM
     if payout.approvals.filter(actor=user).exists():
         return wording.APPROVED_BEFORE
     given = payout.approvals.count()

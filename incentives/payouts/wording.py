@@ -15,6 +15,7 @@ S, O = Payout.Status, RewardOrder.State  # noqa: E741
 RECEIVES = gettext_lazy("you receive it")
 SUBMITTED = gettext_lazy("you submitted it")
 WROTE_RULES = gettext_lazy("you wrote or published the rules")
+APPROVED_CLAIM = gettext_lazy("you approved a claim that it pays")
 CHANGED_POLICY = gettext_lazy("you changed an approval policy that nobody has confirmed")
 APPROVED_BEFORE = gettext_lazy("you approved an earlier step")
 OTHER_ROLE = gettext_lazy("the step belongs to another role")

@@ -2,7 +2,7 @@
 
 from django.urls import path
 
-from incentives.portal import views
+from incentives.portal import board_views, views
 
 app_name = "portal"
 urlpatterns = [
@@ -11,5 +11,7 @@ urlpatterns = [
     path("me/rewards/", views.RewardsPage.as_view(), name="rewards"),
     path("me/rewards/<uuid:public_id>/reveal/", views.RevealPage.as_view(), name="reveal"),
     path("me/statement/", views.StatementPage.as_view(), name="statement"),
+    path("me/boards/", board_views.BoardsPage.as_view(), name="boards"),
+    path("me/boards/<uuid:public_id>/", board_views.BoardPage.as_view(), name="board"),
     path("me/people/", views.TeamPage.as_view(), name="people"),
 ]

@@ -93,8 +93,13 @@ class EditProgramPage(ProgramPart, EditorPage):
 
     def initial(self) -> dict:
         draft = draft_of(self.program)
-        document = draft.definition if draft else self.program.current_definition
+        document = draft.definition if draft else self.published_document()
         return DefinitionForm.initial_from(parse_definition(document)) | {"note": draft.note if draft else ""}
+
+    def published_document(self) -> dict:
+        """What the next version follows: the newest published one, even if it has not started."""
+        version = self.program.newest_version
+        return version.definition if version else self.program.current_definition
 
     def save(self, form: DefinitionForm):
         note = form.cleaned_data["note"]
@@ -112,7 +117,7 @@ class EditProgramPage(ProgramPart, EditorPage):
         return self.program.get_absolute_url()
 
     def context(self, definition) -> dict:
-        published = self.program.current_version
+        published = self.program.newest_version
         changes = differences(published.definition, definition) if published and definition else []
         return {
             **self.frame(),

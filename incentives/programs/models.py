@@ -6,6 +6,7 @@ from django.conf import settings
 from django.db import models
 from django.db.models import F, Q
 from django.urls import reverse
+from django.utils import timezone
 from django.utils.translation import gettext_lazy as _
 
 from incentives.core.fields import CurrencyField, ScaledDecimalField
@@ -54,6 +55,11 @@ class Program(models.Model):
     created_at = models.DateTimeField(auto_now_add=True)
     launched_at = models.DateTimeField(null=True, blank=True)
     closed_at = models.DateTimeField(null=True, blank=True, help_text="When it closed: contests were sealed then.")
+    stacks = models.BooleanField(
+        default=False,
+        editable=False,
+        help_text="A published version names a stacking group: it is scored beside others.",
+    )
     credited_version = models.PositiveIntegerField(
         default=0, editable=False, help_text="The version the earnings engine has credited facts by."
     )
@@ -68,9 +74,19 @@ class Program(models.Model):
         return reverse("programs:program", args=[self.public_id])
 
     @property
-    def current_version(self) -> "ProgramVersion | None":
-        """The newest published version, or None while the program is a first draft."""
+    def newest_version(self) -> "ProgramVersion | None":
+        """The newest published version, whether it has started or not; None while the program is a first draft."""
         return self.versions.filter(published_at__isnull=False).order_by("-number").first()
+
+    @property
+    def current_version(self) -> "ProgramVersion | None":
+        """The published version that governs now, or None while the program is a first draft."""
+        return self.version_at(timezone.now())
+
+    def version_at(self, moment) -> "ProgramVersion | None":
+        """The published version that governs a moment (rules/timeline.py), or None while the program is a first draft."""
+        started = Q(starts_at__isnull=True) | Q(starts_at__lte=moment)
+        return self.versions.filter(started, published_at__isnull=False).order_by("-number").first()
 
     @property
     def current_definition(self) -> dict:
@@ -141,6 +157,7 @@ class ProgramStop(models.Model):
     resumed_at = models.DateTimeField(null=True)
     resumed_by = models.ForeignKey(USER, null=True, on_delete=models.PROTECT, related_name="+")
     reason = models.CharField(max_length=300, blank=True)
+    to_credit = models.BooleanField(default=True, help_text="Begun or ended since the earnings engine last looked.")
 
     class Meta:
         ordering = ["stopped_at"]
@@ -177,3 +194,16 @@ class Enrollment(models.Model):
 
     def __str__(self):
         return f"{self.participant}: {self.get_state_display()}"
+
+
+class EnrollmentChange(models.Model):
+    """A mark: this person's facts are to be credited anew in this program. The earnings engine removes what it has seen.
+
+    A row per change and no unique constraint, so that a change during the engine's work leaves a mark of its own.
+    """
+
+    program = models.ForeignKey(Program, on_delete=models.CASCADE, related_name="+")
+    participant = models.ForeignKey(Participant, on_delete=models.CASCADE, related_name="+")
+
+    def __str__(self):
+        return f"{self.participant_id} in {self.program_id}"

@@ -14,6 +14,7 @@ from incentives.programs.selectors import definition_of, visible_programs
 LIST = (_("Programs"), "programs:list")
 TABS = (
     ("overview", _("Overview"), "programs:program"),
+    ("leaderboard", _("Leaderboard"), "earnings:leaderboard"),
     ("participants", _("Participants"), "earnings:participants"),
     ("earnings", _("Earnings"), "earnings:earnings"),
     ("targets", _("Targets"), "programs:targets"),

@@ -6,7 +6,7 @@ from decimal import Decimal
 from uuid import UUID
 
 from django.db.models import Count, OuterRef, Q, QuerySet, Subquery, Sum
-from django.utils import formats
+from django.utils import formats, timezone
 from django.utils.translation import gettext
 
 from incentives.core.templatetags.laurel import number
@@ -63,11 +63,11 @@ class History:
 def history(program: Program) -> list[History]:
     """The versions of a program, newest first, in one query."""
     versions = program.versions.select_related("created_by", "published_by").order_by("number")
-    rows, before, current = [], None, None
+    rows, before, current, now = [], None, None, timezone.now()
     for version in versions:
         changes = differences(before.definition, version.definition) if before else []
         rows.append([version, changes, before is None])
-        if version.published_at is not None:
+        if version.published_at is not None and (version.starts_at is None or version.starts_at <= now):
             current = version
         before = version
     return [History(version, changes, first, version is current) for version, changes, first in reversed(rows)]

@@ -1,11 +1,9 @@
 """Making, launching and steering programs."""
 
-import logging
 from dataclasses import dataclass
-from datetime import date
+from datetime import date, datetime
 from decimal import Decimal
 
-from celery import current_app
 from django.db import transaction
 from django.utils import timezone
 
@@ -13,14 +11,20 @@ from incentives.core import audit
 from incentives.core.errors import IllegalTransition, NotAllowed
 from incentives.ledger.models import Budget
 from incentives.participants.models import Participant
+from incentives.programs.enrollment import set_enrollment, set_enrollments
 from incentives.programs.errors import CannotLaunch, ProgramInvalid, TargetInvalid
 from incentives.programs.models import Program, ProgramVersion, Target
+from incentives.programs.nudge import nudge_earnings
 from incentives.programs.rules.parsing import canonical, digest, parse_definition
 from incentives.programs.rules.periods import period_start
 from incentives.programs.rules.schema import Definition
+from incentives.programs.versions import copy_for_lists, why_not_start
 
-log = logging.getLogger(__name__)
 S = Program.Status
+__all__ = [
+    "advance_by_date", "change_status", "create_program", "edit_draft", "launch", "nudge_earnings", "set_budget",
+    "set_enrollment", "set_enrollments", "set_targets", "what_is_missing",
+]  # fmt: skip
 
 
 def create_program(*, document, actor, budget: Budget | None = None) -> Program:
@@ -96,11 +100,13 @@ def set_budget(*, program: Program, budget: Budget | None, actor) -> Program:
     return program
 
 
-def launch(*, program: Program, actor, today: date | None = None) -> Program:
+def launch(*, program: Program, actor, starts_at: datetime | None = None, today: date | None = None) -> Program:
     """Publish the draft version: facts in its window earn from now on, those already received as well.
 
-    A program whose first day is still to come becomes scheduled, else active. Raises NotAllowed, CannotLaunch naming
-    everything that is missing, IllegalTransition.
+    `starts_at`: the version governs what counts at that moment or later, past or future; None: from the program's first
+    day on, instead of all versions before it. A program whose first day is still to come becomes scheduled, else active.
+    Raises NotAllowed, CannotLaunch naming everything that is missing or what the start moment does not allow,
+    IllegalTransition.
     """
     _require(actor, "programs.publish")
     today = today or timezone.now().date()
@@ -109,26 +115,24 @@ def launch(*, program: Program, actor, today: date | None = None) -> Program:
         draft = program.versions.filter(published_at__isnull=True).first()
         if draft is None:
             raise CannotLaunch("There is nothing to publish: the program has no changed version.")
-        if missing := what_is_missing(program, draft):
+        missing = what_is_missing(program, draft)
+        if problem := why_not_start(program, draft, starts_at):
+            missing.append(problem)
+        if missing:
             raise CannotLaunch(" ".join(missing))
-        draft.published_at, draft.published_by = timezone.now(), actor
-        draft.save(update_fields=["published_at", "published_by"])
-        _copy(program, parse_definition(draft.definition))
+        draft.published_at, draft.published_by, draft.starts_at = timezone.now(), actor, starts_at
+        draft.save(update_fields=["published_at", "published_by", "starts_at"])
+        copy_for_lists(program)
         if program.status == S.DRAFT:
             program.launched_at = timezone.now()
             _move(program, S.SCHEDULED if program.starts_on > today else S.ACTIVE, actor)
         program.save()
-        audit.record("program.published", program, actor=actor, after={"version": draft.number, "digest": draft.digest})
+        after = {"version": draft.number, "digest": draft.digest}
+        if starts_at is not None:
+            after["starts_at"] = starts_at
+        audit.record("program.published", program, actor=actor, after=after)
         transaction.on_commit(nudge_earnings, robust=True)
     return program
-
-
-def nudge_earnings() -> None:
-    """Ask a worker to look at what a version or target changed. A hint: losing it costs seconds, the sweep looks as well."""
-    try:
-        current_app.send_task("earnings.evaluate")
-    except Exception as exc:  # a broker that is away must not fail what is committed
-        log.warning("no broker for a hint: %s", type(exc).__name__)
 
 
 def what_is_missing(program: Program, version: ProgramVersion) -> list[str]:

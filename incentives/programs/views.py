@@ -168,7 +168,7 @@ class LaunchPage(ProgramAction):
     submit = _("Launch")
 
     def get_context(self, thing) -> dict:
-        draft, published = draft_of(thing), thing.current_version
+        draft, published = draft_of(thing), thing.newest_version
         more = {"draft": draft, "published": published, "missing": [], "outline": [], "changes": [], "warnings": []}
         if draft:
             definition = parse_definition(draft.definition)
@@ -184,7 +184,7 @@ class LaunchPage(ProgramAction):
         return {**super().get_context(thing), **more, "title": title % values, "submit": submit}
 
     def perform(self, thing, data: dict) -> str:
-        again = thing.current_version is not None
+        again = thing.newest_version is not None
         program = services.launch(program=thing, actor=self.request.user)
         if again:
             return gettext("The new version is published. Facts already received are counted again by it.")

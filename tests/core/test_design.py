@@ -18,7 +18,13 @@ GROUNDS = ("bg", "surface", "surface-2", "surface-3")
 READ = [(text, ground) for text in ("text", "text-2", "accent-text") for ground in (*GROUNDS, "accent-soft")]
 READ += [("text-3", ground) for ground in ("bg", "surface", "surface-2")]
 READ += [(tone, f"{tone}-bg") for tone in ("success", "info", "warn", "danger", "held", "quiet")]
-READ += [("on-accent", "accent"), ("on-accent", "accent-hover"), ("on-danger", "danger-fill"), ("gold", "gold-soft")]
+READ += [
+    ("on-accent", "accent"),
+    ("on-accent", "accent-hover"),
+    ("on-danger", "danger-fill"),
+    ("gold", "gold-soft"),
+    ("bronze", "bronze-soft"),
+]
 READ += [("danger", "surface"), ("danger", "surface-2"), ("danger", "accent-soft")]
 SEEN = [
     ("line-strong", "surface"),

@@ -136,3 +136,13 @@ def test_a_program_without_a_rank_has_no_standing():
 def test_a_contest_nobody_took_part_in_is_an_empty_list():
     (found,) = rank_standings(contest(), [], ROSTER)
     assert (found.places, found.lines, found.by, found.ties) == ((), {}, "participant", "split")
+
+
+def test_enrolment_decides_who_takes_part_in_a_contest():
+    definition = program({"type": "rank", "prizes": PRIZES}, eligible={"teams": ["East"]})
+    found = cards(program(eligible={}), won("d1", "900.00"), won("d2", "800.00", who=BO), won("d3", "700.00", who=CY))
+    everyone = [card for own in found.values() for card in own]
+    (usual,) = rank_standings(definition, everyone, ROSTER)
+    assert [place.participant for place in usual.places] == [ANA, BO]
+    (by_name,) = rank_standings(definition, everyone, ROSTER, {ANA: "excluded", CY: "invited"})
+    assert [place.participant for place in by_name.places] == [BO, CY]

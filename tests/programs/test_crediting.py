@@ -212,8 +212,8 @@ def test_what_lies_outside_the_program_is_told():
 def test_facts_received_after_the_money_ran_out_do_not_count():
     stop = moment("2026-03-01T12:00")
     before, after = (won("d", received_at=moment(text)) for text in ("2026-03-01T11:59:59", "2026-03-01T12:00"))
-    assert credits_for(program(), before, ROSTER, stopped_at=stop).credits
-    assert [reason[0] for reason in reasons(program(), after, stopped_at=stop)] == ["stopped"]
+    assert credits_for(program(), before, ROSTER, stops=[(stop, None)]).credits
+    assert [reason[0] for reason in reasons(program(), after, stops=[(stop, None)])] == ["stopped"]
 
 
 @pytest.mark.parametrize(

@@ -27,10 +27,11 @@ from .periods import closes_at, period_end, period_start, window
 from .schema import Definition
 from .scoring import score
 from .stacking import ProgramLine, Stacked, stack
+from .timeline import Segment, Timeline
 
 __all__ = [
     "Credit", "CreditResult", "Definition", "DefinitionError", "Fact", "Line", "Person", "Place", "Problem",
-    "ProgramLine", "Reason", "Roster", "Scorecard", "Split", "Stacked", "Standing", "TargetValue", "canonical",
-    "closes_at", "credits_for", "digest", "explain", "parse_definition", "period_end", "period_start",
+    "ProgramLine", "Reason", "Roster", "Scorecard", "Segment", "Split", "Stacked", "Standing", "TargetValue",
+    "Timeline", "canonical", "closes_at", "credits_for", "digest", "explain", "parse_definition", "period_end", "period_start",
     "rank_standings", "score", "stack", "warnings", "window",
 ]  # fmt: skip

@@ -1,37 +1,40 @@
 """Caps: per deal, then per period, then per participant and program, oldest line first."""
 
+from collections.abc import Iterable
+
 from .facts import Line
-from .payers import Draft, Words
+from .payers import Draft, Payer, Words
 from .schema import Definition
 
 
 class Caps:
     """What is left under each cap while the lines of one participant go by. None is no limit."""
 
-    def __init__(self, definition: Definition, words: Words):
+    def __init__(self, definition: Definition, words: Words, used: int = 0):
+        """`used`: what earlier periods took of the participant's cap."""
         caps = definition.caps
         self.words = words
         self.deal, self.period, self.participant = (
             None if cap is None else int(cap.scaleb(words.digits)) for cap in (caps.deal, caps.period, caps.participant)
         )
-        self.left_period, self.left_participant = self.period, self.participant
+        self.left_period = self.period
+        self.left_participant = None if self.participant is None else max(self.participant - used, 0)
         self.none = self.deal is None and self.period is None and self.participant is None
 
     def next_period(self) -> None:
         self.left_period = self.period
 
-    def apply(self, drafts: list[tuple[int, Draft]], types: list[str]) -> tuple[Line, ...]:
-        """The lines, each with what the caps leave of it; `drafts` are (index of the reward, draft) in order."""
+    def apply(self, drafts: Iterable[tuple[Payer, Draft, int | None]]) -> tuple[Line, ...]:
+        """The lines, each with what the caps leave of it; `drafts` are (who pays, draft, version) in order."""
         left_deal: dict[str, int] = {}
         lines = []
-        for index, draft in drafts:
+        for payer, draft, version in drafts:
             minor, text = draft.minor, draft.explanation
             if not self.none:
                 minor, cut = self._cut(draft, left_deal)
                 text += cut
-            lines.append(
-                Line(draft.key, index, types[index], draft.fact_id, draft.counted_at, minor, draft.minor, text)
-            )
+            about = draft.key, payer.index, payer.type, draft.fact_id, draft.counted_at
+            lines.append(Line(*about, minor, draft.minor, text, version))
         return tuple(lines)
 
     def _cut(self, draft: Draft, left_deal: dict[str, int]) -> tuple[int, str]:

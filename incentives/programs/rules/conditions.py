@@ -20,7 +20,7 @@ from functools import lru_cache
 from typing import Any, NamedTuple
 
 from .facts import Fact
-from .limits import MAX_CONDITION_DEPTH, MAX_CONDITION_NODES, decimal_text, one_of, shown
+from .limits import MAX_CONDITION_DEPTH, MAX_CONDITION_NODES, decimal_text, is_blank, is_plain, one_of, shown
 
 OPS = ("eq", "ne", "gt", "gte", "lt", "lte", "in", "not_in", "contains", "starts_with", "exists")
 WORDS = {
@@ -158,7 +158,9 @@ class _Reader:
         if isinstance(value, Decimal) and value.is_finite() and -20 < value.adjusted() < 20:
             return decimal_text(value)
         small_number = isinstance(value, int) and abs(value) < 10**18  # true and false are whole numbers too
-        if small_number or (isinstance(value, str) and value.strip() and len(value) <= MAX_TEXT):
+        if isinstance(value, str) and not is_plain(value):
+            return self.refuse(path, value, "text on one line, without control characters")
+        if small_number or (isinstance(value, str) and not is_blank(value) and len(value) <= MAX_TEXT):
             return value
         return self.refuse(path, value, f"text of at most {MAX_TEXT} characters, a number, true or false")
 

@@ -1,15 +1,16 @@
 """Contests: who stands where and what that wins."""
 
 import hashlib
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from decimal import Decimal
 from itertools import groupby
+from typing import NamedTuple
 
 from .caps import Caps
 from .crediting import ineligible
-from .facts import Line, Person, Place, Roster, Scorecard, Standing
+from .facts import NOTHING, Enrolment, Line, Person, Place, Roster, Scorecard, Standing
 from .limits import decimal_text
 from .numbers import allocate, from_units, units
 from .parsing import digest
@@ -35,61 +36,142 @@ class Entry:
             self.reached_at = reached_at
 
 
-def rank_standings(definition: Definition, scorecards: Iterable[Scorecard], roster: Roster) -> tuple[Standing, ...]:
+class Competitor(NamedTuple):
+    """One participant as a contest sees them, all periods of the program added up.
+
+    measure: of the facts that enter the contest, in units (ten-thousandths). reached_at: when it last grew.
+    earned_minor, earned_last_minor: what the other rewards earned so far, in all and in the program's last period; it
+    leaves less of the caps.
+    """
+
+    participant: str
+    measure: int
+    reached_at: datetime | None = None
+    earned_minor: int = 0
+    earned_last_minor: int = 0
+
+
+Groups = Mapping[str, tuple[str | None, str | None]]
+"""participant -> (team, partner) as of the seal; who is missing belongs to what the roster says."""
+
+BY_MEASURE = Rank.model_construct(type="rank", by="participant", prizes=(), ties="same", minimum=None)
+"""What ranks a board without prizes."""
+
+
+def enters(received_at: datetime | None, sealed_at: datetime) -> bool:
+    """Whether a fact belongs to a contest that was sealed then: it had first reached us before. Corrections of such a fact
+    enter for ever, anything that came first at the seal or later never does."""
+    return received_at is None or received_at < sealed_at
+
+
+def rank_standings(
+    definition: Definition, scorecards: Iterable[Scorecard], roster: Roster, enrolment: Enrolment = NOTHING
+) -> tuple[Standing, ...]:
     """One standing per `rank` reward, over the scorecards of everybody (all periods of the program added up).
 
-    Only a measure above zero takes part, and only people the program is for; those below `minimum` are ranked but win
-    nothing. A team's or partner's prize is divided equally among its people who added to the measure. Prizes respect
-    what the scorecards leave of the cap of the program's last period and of the participant's cap. The order of the
-    scorecards does not matter.
+    Only a measure above zero takes part, and only people the program is for (`enrolment` included); those below
+    `minimum` are ranked but win nothing. A team's or partner's prize is divided equally among its people who added to the
+    measure. Prizes respect what the scorecards leave of the cap of the program's last period and of the participant's
+    cap. The order of the scorecards does not matter.
     """
+    return rank_competitors(definition, competitors_from(definition, scorecards), roster, enrolment)
+
+
+def rank_rewards(definition: Definition) -> list[tuple[int, Rank]]:
+    """(index, reward) of every contest of the program."""
+    return [(index, reward) for index, reward in enumerate(definition.rewards) if isinstance(reward, Rank)]
+
+
+def rank_competitors(
+    definition: Definition, competitors: Iterable[Competitor], roster: Roster, enrolment: Enrolment = NOTHING,
+    groups: Groups = NOTHING, *, only: int | None = None,
+) -> tuple[Standing, ...]:  # fmt: skip
+    """As rank_standings, from sums. Several contests of one program take from the same caps, in their order.
+
+    `only`: the index of the one contest that is wanted; it comes last, after those it shares caps with.
+    """
+    everybody = sorted(competitors)
+    caps = _caps_left(definition, everybody)
+    entrants = _entrants(definition, everybody, roster, enrolment)
+    shared = definition.caps.period is not None or definition.caps.participant is not None
+    return tuple(
+        _standing(definition, index, reward, entrants, roster, groups, caps)
+        for index, reward in rank_rewards(definition)
+        if only is None or index == only or (shared and index < only)
+    )
+
+
+def rank_by_measure(
+    definition: Definition, competitors: Iterable[Competitor], roster: Roster, enrolment: Enrolment = NOTHING
+) -> Standing:
+    """The standing of a board without prizes: by participant, equal measures share a rank. Its index is -1."""
+    entrants = _entrants(definition, sorted(competitors), roster, enrolment)
+    return _standing(definition, -1, BY_MEASURE, entrants, roster, NOTHING, _caps_left(definition, entrants))
+
+
+def _entrants(definition: Definition, everybody: list[Competitor], roster: Roster, enrolment) -> list[Competitor]:
+    return [one for one in everybody if _takes_part(definition, roster.get(one.participant), enrolment)]
+
+
+def _takes_part(definition: Definition, person: Person | None, enrolment: Enrolment) -> bool:
+    return person is not None and not ineligible(definition, person, enrolment)
+
+
+def competitors_from(definition: Definition, scorecards: Iterable[Scorecard]) -> list[Competitor]:
+    """One competitor per participant with a scorecard."""
+    last = clock(definition).starts[-1]
     cards = sorted(scorecards, key=lambda card: (card.participant, card.period_start))
-    rewards = [(index, reward) for index, reward in enumerate(definition.rewards) if isinstance(reward, Rank)]
-    if not rewards:
-        return ()
-    caps = _caps_left(definition, cards)
-    return tuple(_standing(definition, index, reward, cards, roster, caps) for index, reward in rewards)
+    found = []
+    for participant, group in groupby(cards, key=lambda card: card.participant):
+        own = list(group)
+        reached = [card.reached_at for card in own if card.reached_at is not None]
+        found.append(
+            Competitor(
+                participant,
+                sum(units(card.measure) for card in own),
+                max(reached, default=None),
+                sum(card.earned_minor for card in own),
+                sum(card.earned_minor for card in own if card.period_start == last),
+            )
+        )
+    return found
 
 
-def _standing(definition: Definition, index: int, reward: Rank, cards, roster: Roster, caps) -> Standing:
+def _standing(definition: Definition, index: int, reward: Rank, entrants, roster: Roster, groups, caps) -> Standing:
     words = Words(definition)
-    entries = _ranked(reward, _entries(definition, reward, cards, roster))
+    entries = _ranked(reward, _entries(reward, entrants, roster, groups))
     minimum = 1 if reward.minimum is None else max(units(reward.minimum), 1)
     places: list[Place] = []
     lines: dict[str, Line] = {}
     for rank, tied, entry, prize in _prizes(reward, entries, minimum, words):
         shares = allocate(prize, [1] * len(entry.members)) if entry.members else []
+        measure = from_units(entry.measure)
         for participant, share in zip(entry.members, shares, strict=True):
             paid, cut = (0, "")
             if share:
                 paid, cut = caps(participant).within(share)
                 text = _sentence(reward, rank, tied, entry, prize, share, words) + cut
                 lines[participant] = Line(f"r{index}:rank", index, "rank", None, None, paid, share, text)
-            places.append(
-                Place(rank, participant, entry.group, from_units(entry.measure), paid, tied, entry.reached_at)
-            )
+            places.append(Place(rank, participant, entry.group, measure, paid, tied, entry.reached_at))
     return Standing(index, reward.by, reward.ties, tuple(places), lines, _inputs_digest(definition, index, entries))
 
 
-def _entries(definition: Definition, reward: Rank, cards: list[Scorecard], roster: Roster) -> list[Entry]:
+def _entries(reward: Rank, entrants: list[Competitor], roster: Roster, groups: Groups) -> list[Entry]:
     found: dict[str, Entry] = {}
-    for participant, own in groupby(cards, key=lambda card: card.participant):
-        own = list(own)
-        person = roster.get(participant)
-        group = _group(reward, person)
-        if group is None or ineligible(definition, person):
+    for one in entrants:
+        group = _group(reward, roster[one.participant], groups)
+        if group is None:
             continue
-        measure = sum(units(card.measure) for card in own)
-        reached = [card.reached_at for card in own if card.reached_at is not None]
         entry = found.setdefault(group, Entry(group, []))
-        entry.add(participant, measure, max(reached, default=None))
+        entry.add(one.participant, one.measure, one.reached_at)
     return [entry for entry in found.values() if entry.measure > 0]
 
 
-def _group(reward: Rank, person: Person | None) -> str | None:
-    if person is None or reward.by == "participant":
-        return person and person.key
-    return person.team if reward.by == "team" else person.partner
+def _group(reward: Rank, person: Person, groups: Groups) -> str | None:
+    if reward.by == "participant":
+        return person.key
+    team, partner = groups.get(person.key, (person.team, person.partner))
+    return team if reward.by == "team" else partner
 
 
 _LAST = datetime.max.replace(tzinfo=UTC)
@@ -127,23 +209,18 @@ def _tied_prizes(reward: Rank, occupied: list[int]) -> list[int]:
     return allocate(sum(occupied), [1] * len(occupied))
 
 
-def _caps_left(definition: Definition, cards: list[Scorecard]):
+def _caps_left(definition: Definition, entrants: list[Competitor]):
     """A function from a participant to the caps that what they earned already leaves."""
-    last = clock(definition).starts[-1]
     words = Words(definition)
-    earned: dict[str, list[int]] = {}
-    for card in cards:
-        sums = earned.setdefault(card.participant, [0, 0])
-        sums[0] += card.earned_minor
-        sums[1] += card.earned_minor if card.period_start == last else 0
+    earned = {one.participant: one for one in entrants if one.earned_minor or one.earned_last_minor}
     left: dict[str, Caps] = {}
 
     def caps(participant: str) -> Caps:
         if participant not in left:
             own = left[participant] = Caps(definition, words)
-            program, period = earned.get(participant, (0, 0))
-            own.left_participant = own.participant and max(own.participant - program, 0)
-            own.left_period = own.period and max(own.period - period, 0)
+            if one := earned.get(participant):
+                own.left_participant = own.participant and max(own.participant - one.earned_minor, 0)
+                own.left_period = own.period and max(own.period - one.earned_last_minor, 0)
         return left[participant]
 
     return caps

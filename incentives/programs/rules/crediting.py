@@ -9,7 +9,24 @@ from typing import Any, NamedTuple
 from rewards.money import MINOR_DIGITS
 
 from .conditions import Condition, Group, Test, compiled, explain, getter, tests
-from .facts import NOTHING, OVERLAY, OWNER, SPLIT, Credit, CreditResult, Fact, Person, Rates, Reason, Roster, Split
+from .facts import (
+    EXCLUDED,
+    INVITED,
+    NOTHING,
+    OVERLAY,
+    OWNER,
+    SPLIT,
+    Credit,
+    CreditResult,
+    Enrolment,
+    Fact,
+    Person,
+    Rates,
+    Reason,
+    Roster,
+    Split,
+    Stops,
+)
 from .limits import decimal_text
 from .numbers import UNITS, allocate, from_units, half_up, number, units
 from .periods import Clock, clock
@@ -55,6 +72,7 @@ class Plan:
         self.needs_measure = not all(isinstance(reward, PerDeal | Milestone) for reward in definition.rewards)
         self.scale = 10 ** (4 - MINOR_DIGITS[definition.currency]) if self.metric == "amount" else 1
         self.limits = _limits(definition)
+        self.limited = bool(self.limits) or definition.eligible.invited_only
 
 
 def condition_of(definition: Definition) -> Condition:
@@ -79,12 +97,14 @@ def credits_for(
     roster: Roster,
     rates: Rates = NOTHING,
     *,
-    stopped_at: datetime | None = None,
+    enrolment: Enrolment = NOTHING,
+    stops: Stops = (),
     words: bool = True,
 ) -> CreditResult:
     """The credits of `fact` in this program, and in words why others got none.
 
-    stopped_at: the moment a `stop_when_spent` program ran out; facts received from then on do not count.
+    enrolment: who is invited to the program or excluded from it by name.
+    stops: the times in which a `stop_when_spent` program had run out; facts first received in one do not count.
     words: false leaves the words away where a fact merely does not qualify, which is much faster over many facts.
     """
     plan = plan_of(definition)
@@ -94,13 +114,20 @@ def credits_for(
         placed = plan.clock.place(fact)
         if placed is None:
             raise Refused(*_outside(plan, fact), exception=plan.clock.moment(fact) is None)
-        if stopped_at is not None and fact.received_at is not None and fact.received_at >= stopped_at:
-            raise Refused("stopped", "The program's budget was spent before this activity was received.")
+        if stops and is_stopped(fact.received_at, stops):
+            raise Refused("stopped", "The program's budget was spent when this activity was received.")
         whole = _measure(plan, fact, placed[0], rates)
         parts = _parts(plan, fact)
     except Refused as exc:
         return CreditResult((), (exc.reason,))
-    return _credited(plan, fact, roster, placed, whole, parts)
+    return _credited(plan, fact, roster, enrolment, placed, whole, parts)
+
+
+def is_stopped(received_at: datetime | None, stops: Stops) -> bool:
+    """Whether a fact first received then lies in a stop. One whose receipt is not known (a simulation) does not."""
+    if received_at is None:
+        return False
+    return any(start <= received_at and (end is None or received_at < end) for start, end in stops)
 
 
 def _why_not(plan: Plan, fact: Fact) -> str:
@@ -263,8 +290,18 @@ def _limits(definition: Definition) -> tuple[_Limits, ...]:
     return tuple(limit for limit in limits if limit.allowed)
 
 
-def ineligible(definition: Definition, person: Person) -> str:
-    """Why the person cannot earn in this program, in words; empty when they can."""
+def ineligible(definition: Definition, person: Person, enrolment: Enrolment = NOTHING) -> str:
+    """Why the person cannot earn in this program, in words; empty when they can.
+
+    Somebody invited by name can, whatever the lists say; somebody excluded cannot.
+    """
+    state = enrolment.get(person.key)
+    if state == INVITED:
+        return ""
+    if state == EXCLUDED:
+        return f"{person.name or person.key} is excluded from the program"
+    if definition.eligible.invited_only:
+        return f"the program is for invited people, and {person.name or person.key} is not invited"
     for limit in plan_of(definition).limits:
         found = getattr(person, limit.field)
         if found not in limit.allowed:
@@ -273,13 +310,17 @@ def ineligible(definition: Definition, person: Person) -> str:
     return ""
 
 
-def _refusal(plan: Plan, roster: Roster, key: str | None, name: str, day: date, *, overlay: bool) -> Reason | None:
+def _refusal(
+    plan: Plan, roster: Roster, enrolment: Enrolment, key: str | None, name: str, day: date, *, overlay: bool
+) -> Reason | None:
     person = roster.get(key) if key is not None else None
     if person is None:
         return _unknown(name or key or "", key)
     if (person.started_on and day < person.started_on) or (person.ended_on and day > person.ended_on):
         return Reason("not_active", f"{person.name or key} was not active on {day}.", key)
-    if plan.limits and not overlay and (why := ineligible(plan.definition, person)):
+    # an overlay goes to who the rules name, so only an exclusion by name keeps them out
+    limited = enrolment.get(key) == EXCLUDED if overlay else plan.limited or enrolment
+    if limited and (why := ineligible(plan.definition, person, enrolment)):
         return Reason("not_eligible", f"Not eligible: {why}.", key)
     return None
 
@@ -290,13 +331,14 @@ def _unknown(name: str, key: str | None = None) -> Reason:
 
 
 def _credited(
-    plan: Plan, fact: Fact, roster: Roster, placed: tuple[datetime, date], whole: int, parts: list[Part]
-) -> CreditResult:
+    plan: Plan, fact: Fact, roster: Roster, enrolment: Enrolment, placed: tuple[datetime, date], whole: int,
+    parts: list[Part],
+) -> CreditResult:  # fmt: skip
     day = plan.clock.local_day(placed[0])
     total, before = from_units(whole), 0
     credits, reasons, base = [], [], []
     for part, measure, share in _shared(plan, whole, parts):
-        reason = _refusal(plan, roster, part.participant, part.name, day, overlay=False)
+        reason = _refusal(plan, roster, enrolment, part.participant, part.name, day, overlay=False)
         if reason is not None:
             reasons.append(reason)
         elif len(parts) == 1:  # the figures are shared objects, because programs make very many such credits
@@ -308,7 +350,7 @@ def _credited(
             base.append((part.participant, measure, share))
         before += share
     for key, measure, share in _overlays(plan, fact, roster, base, whole, reasons):
-        reason = _refusal(plan, roster, key, "", day, overlay=True)
+        reason = _refusal(plan, roster, enrolment, key, "", day, overlay=True)
         if reason is not None:
             reasons.append(reason)
         else:

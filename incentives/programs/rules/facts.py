@@ -4,7 +4,7 @@ Every `participant` here is a participant key (text, for example the external us
 Decimals carry at most four digits after the point; moments are aware datetimes.
 """
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import date, datetime
 from decimal import Decimal
@@ -79,7 +79,15 @@ class Person:
 
 Roster = Mapping[str, Person]
 Rates = Mapping[tuple[str, date], Decimal]
-"""(currency of the activity, day in the program's time zone) -> units of the program's currency for one unit."""
+"""(currency of the activity, day in the program's time zone) -> units of the program's currency for one unit. Only `get` is
+asked, so anything that has it will do."""
+
+INVITED, EXCLUDED = "invited", "excluded"
+Enrolment = Mapping[str, str]
+"""participant -> INVITED or EXCLUDED, of those for whom the program says so by name."""
+
+Stops = Sequence[tuple[datetime, datetime | None]]
+"""Times in which a program had run out of money: from the first moment on, up to but without the second (None: it lasts)."""
 
 
 class Credit(NamedTuple):
@@ -139,6 +147,7 @@ class Line(NamedTuple):
     `r1:band:<from>`, `r1:band:period`, `r2:tier:<at>`, `r2:tier:highest`, `r3:milestone:<count>`, `r4:rank`).
     uncapped_minor: before caps; the explanation says what a cap cut.
     fact_id: None for what the period as a whole earned.
+    version: the number of the program version that pays it, where several govern (timeline.py); None where there is one.
     """
 
     key: str
@@ -149,6 +158,7 @@ class Line(NamedTuple):
     amount_minor: int
     uncapped_minor: int
     explanation: str
+    version: int | None = None
 
 
 @dataclass(frozen=True, slots=True)

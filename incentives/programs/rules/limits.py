@@ -2,6 +2,7 @@
 
 import difflib
 import re
+import unicodedata
 from collections.abc import Iterable
 from decimal import Decimal
 from typing import Any
@@ -17,6 +18,9 @@ MAX_DAYS = 20 * 366
 MAX_MAJOR = Decimal(1_000_000_000)
 MAX_LEVEL = Decimal(10_000_000_000_000)
 MAX_PERCENT = Decimal(1000)
+MAX_PROBLEMS = 50
+HUGE = 10**18  # a whole number that nothing in a definition reaches
+_TURNING = frozenset("\u202a\u202b\u202c\u202d\u202e\u2066\u2067\u2068\u2069")
 TEXT_DECIMAL = re.compile(r"^-?[0-9]{1,15}(\.[0-9]{1,12})?$", re.ASCII)
 
 
@@ -26,9 +30,27 @@ def decimal_text(value: Decimal) -> str:
     return (text.rstrip("0").rstrip(".") or "0") if "." in text else text
 
 
+def is_plain(text: str, *, lines: bool = False) -> bool:
+    """No control character, half a surrogate pair or mark that turns the direction of writing; `lines`: may have several.
+
+    Names end up in e-mails, exports, logs and other people's terminals; half a pair is no UTF-8.
+    """
+    if text.isascii() and text.isprintable():
+        return True
+    allowed = "\n\t" if lines else ""
+    return not any(
+        char in _TURNING or (unicodedata.category(char) in ("Cc", "Cs") and char not in allowed) for char in text
+    )
+
+
+def is_blank(text: str) -> bool:
+    """Nothing but spaces and characters that take no room."""
+    return all(unicodedata.category(char)[0] in "CZ" for char in text)
+
+
 def one_of(found: Any, allowed: Iterable[str]) -> str:
     """' (did you mean "USD"?)' where something allowed is close, else nothing."""
-    close = difflib.get_close_matches(str(found)[:60], list(allowed), n=1, cutoff=0.6)
+    close = difflib.get_close_matches(found[:60], list(allowed), n=1, cutoff=0.6) if isinstance(found, str) else []
     return f' (did you mean "{close[0]}"?)' if close else ""
 
 

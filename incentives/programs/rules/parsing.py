@@ -5,6 +5,7 @@ import json
 from collections.abc import Iterator
 from decimal import Decimal
 from functools import lru_cache
+from itertools import islice
 from typing import Any, NamedTuple, get_args
 
 from pydantic import BaseModel, ValidationError
@@ -14,7 +15,7 @@ from rewards.money import MINOR_DIGITS
 
 from . import schema
 from .conditions import FACT_FIELDS, tests
-from .limits import MAX_BYTES, MAX_DEPTH, MAX_VALUES, decimal_text, one_of, shown
+from .limits import HUGE, MAX_BYTES, MAX_DEPTH, MAX_PROBLEMS, MAX_VALUES, decimal_text, one_of, shown
 from .schema import Bands, Definition, Milestone, Percent, Rank, Tiers
 
 
@@ -36,7 +37,7 @@ class DefinitionError(DomainError):
     status = 422
 
     def __init__(self, problems: list[Problem]):
-        self.problems = tuple(problems[:50])
+        self.problems = tuple(problems[:MAX_PROBLEMS])
         super().__init__("; ".join(str(problem) for problem in self.problems[:20]), problems=self.problems)
 
 
@@ -54,7 +55,7 @@ def parse_definition(document: dict | str | bytes) -> Definition:
     try:
         definition = Definition.model_validate(data, context={"digits": digits, "currency": currency})
     except ValidationError as exc:
-        raise DefinitionError(list(_problems(exc))) from None
+        raise DefinitionError(list(islice(_problems(exc), MAX_PROBLEMS))) from None
     if problems := list(_semantic_problems(definition)):
         raise DefinitionError(problems)
     return definition
@@ -89,16 +90,28 @@ def _loaded(document: str | bytes | bytearray) -> Any:
         raise DefinitionError([Problem("", f"a byte that is not UTF-8 at {exc.start}", "JSON in UTF-8")]) from None
     if _text_depth(text) > MAX_DEPTH:
         raise DefinitionError([_TOO_DEEP])
+    doubled: list[_Doubled] = []
     try:
-        return json.loads(text, parse_float=Decimal, parse_constant=_no_constant, object_pairs_hook=_no_duplicates)
+        data = json.loads(
+            text,
+            parse_float=Decimal,
+            parse_constant=_no_constant,
+            object_pairs_hook=lambda pairs: _object(pairs, doubled),
+        )
     except json.JSONDecodeError as exc:
         where = f"{exc.msg} in line {exc.lineno}, column {exc.colno}"
         raise DefinitionError([Problem("", where, "valid JSON")]) from None
-    except (ValueError, RecursionError):  # an integer of more digits than Python reads
+    except (ValueError, ArithmeticError, RecursionError):  # more digits, or a larger exponent, than Python reads
         raise DefinitionError([Problem("", "a number that is far too long", "valid JSON")]) from None
+    if doubled:
+        raise DefinitionError([found for path, value in _walk(data) for found in _key_twice(path, value)])
+    return data
 
 
 _TOO_DEEP = Problem("", f"more than {MAX_DEPTH} levels", f"at most {MAX_DEPTH} objects or lists inside each other")
+
+
+_TOO_LARGE = Problem("", "a very large document", f"at most {MAX_BYTES:,} bytes and {MAX_VALUES:,} values")
 
 
 def _text_depth(text: str) -> int:
@@ -126,32 +139,57 @@ def _no_constant(name: str) -> None:
     raise DefinitionError([Problem("", name, "ordinary numbers")])
 
 
-def _no_duplicates(pairs: list[tuple[str, Any]]) -> dict:
+class _Doubled(dict):
+    """An object whose text has a key twice."""
+
+    twice = ""
+
+
+def _object(pairs: list[tuple[str, Any]], doubled: list[_Doubled]) -> dict:
     result = dict(pairs)
-    if len(result) < len(pairs):
-        seen: set[str] = set()
-        twice = next(key for key, _ in pairs if key in seen or seen.add(key))
-        raise DefinitionError([Problem(shown(twice)[1:-1], "the key twice", "each key once")])
-    return result
+    if len(result) == len(pairs):
+        return result
+    seen: set[str] = set()
+    doubled.append(found := _Doubled(result))
+    found.twice = next(key for key, _ in pairs if key in seen or seen.add(key))
+    return found
+
+
+def _key_twice(path: tuple, value: Any) -> Iterator[Problem]:
+    if isinstance(value, _Doubled):
+        yield Problem(path_text((*path, value.twice)), "the key twice", "each key once")
 
 
 def _check_size(data: dict) -> None:
-    """Depth and number of values, walked without recursion, for documents that came as objects."""
-    level: list[Any] = [data]
-    count = size = 0
-    for _ in range(MAX_DEPTH):
-        following: list[Any] = []
-        for value in level:
-            if isinstance(value, dict):
-                following.extend(value.values())
-                size += sum(len(key) if isinstance(key, str) else 0 for key in value)
-            elif isinstance(value, list | tuple):
-                following.extend(value)
-            elif isinstance(value, str):
-                size += len(value)
-        count += len(following)
+    """Depth, number and size of the values, for documents that came as objects."""
+    size = 0
+    for count, (path, value) in enumerate(_walk(data), start=1):
+        if isinstance(value, dict):
+            size += sum(len(key) if isinstance(key, str) else 0 for key in value)
+            if odd := [key for key in value if not isinstance(key, str)]:
+                raise DefinitionError([Problem(path_text(path), f"the key {shown(odd[0])}", "keys that are text")])
+        elif isinstance(value, str):
+            size += len(value)
+        elif isinstance(value, int) and abs(value) >= HUGE:
+            raise DefinitionError([Problem(path_text(path), "a number that is far too long", "at most 18 digits")])
         if count > MAX_VALUES or size > MAX_BYTES:
-            raise DefinitionError([Problem("", "a very large document", f"at most {MAX_BYTES:,} bytes")])
+            raise DefinitionError([_TOO_LARGE])
+
+
+def _walk(data: Any) -> Iterator[tuple[tuple, Any]]:
+    """(path, value) of everything in the document, level by level and without recursion. Raises DefinitionError where one
+    level is too large, or it goes on below MAX_DEPTH levels: in a list that contains itself, for ever."""
+    level: list[tuple[tuple, Any]] = [((), data)]
+    for _ in range(MAX_DEPTH + 1):
+        following: list[tuple[tuple, Any]] = []
+        for path, value in level:
+            yield path, value
+            if isinstance(value, dict | list | tuple) and len(following) + len(value) > MAX_VALUES:
+                raise DefinitionError([_TOO_LARGE])
+            if isinstance(value, dict):
+                following.extend(((*path, key), item) for key, item in value.items())
+            elif isinstance(value, list | tuple):
+                following.extend(((*path, index), item) for index, item in enumerate(value))
         if not following:
             return
         level = following
@@ -176,9 +214,9 @@ def _problems(error: ValidationError) -> Iterator[Problem]:
         context = item.get("ctx") or {}
         path = _plain_path(item["loc"])
         kind = item["type"]
-        if kind == "too_short" and item["input"]:
+        if kind == "too_short" and item["input"] and not isinstance(item["input"], str):
             continue  # only counts items that were refused already
-        if kind.startswith("union_tag"):
+        if kind.startswith("union_tag") and isinstance(item["input"], dict):
             path += ("type",)
         if kind == "problems":
             for inner, found, expected in context["problems"]:
@@ -192,7 +230,9 @@ def _problems(error: ValidationError) -> Iterator[Problem]:
 
 
 def _plain_path(location: tuple) -> tuple:
-    """Without the tags pydantic adds: the reward's type after its index."""
+    """Without what pydantic adds: the reward's type after its index, and a mark where a key itself is wrong."""
+    if location and location[-1] == "[key]":
+        location = location[:-1]
     if len(location) > 2 and location[0] == "rewards" and location[2] in _REWARD_TYPES:
         location = (*location[:2], *location[3:])
     return location

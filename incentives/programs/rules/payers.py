@@ -64,10 +64,15 @@ class Words:
 
 
 class Payer:
-    """The base: `factor` (ten-thousandths) is the partner multiplier, `tail` how it reads."""
+    """The base: `factor` (ten-thousandths) is the partner multiplier, `tail` how it reads.
+
+    `of_period`: it pays for the period as a whole, over the credits of every version. `of_target`: it needs a target.
+    """
+
+    of_period = of_target = False
 
     def __init__(self, index: int, reward, words: Words, tier: str | None, multipliers: dict[str, Decimal]):
-        self.index, self.reward, self.words = index, reward, words
+        self.index, self.type, self.reward, self.words = index, reward.type, reward, words
         factor = multipliers.get(tier, Decimal(1)) if tier else Decimal(1)
         self.factor = int(factor.scaleb(4))
         self.tail = f" × {decimal_text(factor)} for {tier} partners" if factor != 1 else ""
@@ -160,6 +165,7 @@ class PayPercent(Payer):
 
 class PayBands(Payer):
     def prepare(self) -> None:
+        self.of_period = self.reward.over == "period"
         self.of_target = self.reward.of == "target"
         self.levels = [units(band.from_) for band in self.reward.bands]
         self.rates = [None if band.rate is None else int(band.rate.scaleb(6)) for band in self.reward.bands]
@@ -236,6 +242,8 @@ class PayBands(Payer):
 
 
 class PayTiers(Payer):
+    of_period = True
+
     def prepare(self) -> None:
         self.of_target = self.reward.of == "target"
         self.levels = [units(tier.at) for tier in self.reward.tiers]
@@ -264,6 +272,8 @@ class PayTiers(Payer):
 
 class PayMilestone(Payer):
     """The n-th activity of the period, whatever the share in it; overlays do not count as activities."""
+
+    of_period = True
 
     def prepare(self) -> None:
         self.steps = [(step.count, self.minor(step.amount)) for step in self.reward.at]

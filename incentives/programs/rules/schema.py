@@ -34,6 +34,8 @@ from .limits import (
     MAX_PERCENT,
     TEXT_DECIMAL,
     decimal_text,
+    is_blank,
+    is_plain,
     one_of,
     refuse,
 )
@@ -116,16 +118,36 @@ def _day(value: Any) -> date:
         day = date.fromisoformat(value) if isinstance(value, str) and len(value) == 10 else None
     except ValueError:
         day = None
-    if day is None or not 1990 <= day.year <= 2200:
+    if day is None or value[7] != "-" or not 1990 <= day.year <= 2200:
         raise refuse(value, 'a day such as "2026-07-01"')
     return day
 
 
 def _text(value: Any) -> str:
-    """Text without control characters: names end up in e-mails, exports and logs."""
-    if not isinstance(value, str) or any(ord(char) < 32 and char not in "\n\t" for char in value):
+    """One line of text that can be seen: names end up in e-mails, exports and logs."""
+    if not isinstance(value, str):
         raise refuse(value, "text")
+    if not is_plain(value):
+        raise refuse(value, "text on one line, without control characters")
+    if value and is_blank(value):
+        raise refuse(value, "text that is not empty")
     return value.strip()
+
+
+def _long_text(value: Any) -> str:
+    text = value.replace("\r\n", "\n") if isinstance(value, str) else None
+    if text is None or not is_plain(text, lines=True):
+        raise refuse(value, "text" if text is None else "text without control characters")
+    return text.strip()
+
+
+def _each_once(value: Any) -> Any:
+    """Two keys that differ in the spaces around them would be one."""
+    if isinstance(value, dict):
+        names = [key.strip() for key in value if isinstance(key, str)]
+        if twice := next((name for index, name in enumerate(names) if name in names[:index]), None):
+            raise refuse(twice, "each key once")
+    return value
 
 
 def _products(value: Any) -> tuple[str, ...] | str:
@@ -133,10 +155,15 @@ def _products(value: Any) -> tuple[str, ...] | str:
         return value
     if not isinstance(value, list | tuple) or not 1 <= len(value) <= 500:
         raise refuse(value, '"any" or a list of 1 to 500 product codes')
-    bad = next((item for item in value if not isinstance(item, str) or not 0 < len(item.strip()) <= 100), None)
-    if bad is not None or len(set(value)) < len(value):
+    bad = next((item for item in value if not _is_code(item)), None)
+    codes = [] if bad is not None else [item.strip() for item in value]
+    if bad is not None or len(set(codes)) < len(value):
         raise refuse(bad if bad is not None else value, "product codes as text, each once")
-    return tuple(item.strip() for item in value)
+    return tuple(codes)
+
+
+def _is_code(item: Any) -> bool:
+    return isinstance(item, str) and 0 < len(item.strip()) <= 100 and is_plain(item) and not is_blank(item)
 
 
 def _condition(value: Any, info: ValidationInfo) -> Condition:
@@ -146,6 +173,7 @@ def _condition(value: Any, info: ValidationInfo) -> Condition:
     return condition
 
 
+_NO_ZONES = frozenset(("localtime", "posixrules", "Factory"))
 _NUMBER = PlainSerializer(decimal_text, return_type=str)
 _SCHEMA = {"type": "string", "pattern": TEXT_DECIMAL.pattern}
 MoneyAmount = Annotated[
@@ -166,9 +194,9 @@ Share = Annotated[Decimal, BeforeValidator(_share), _NUMBER, WithJsonSchema(_PER
 Multiplier = Annotated[Decimal, BeforeValidator(_multiplier), _NUMBER, WithJsonSchema(_SCHEMA)]
 Day = Annotated[date, BeforeValidator(_day), WithJsonSchema({"type": "string", "format": "date"})]
 Text = Annotated[str, BeforeValidator(_text), Field(min_length=1, max_length=200)]
-LongText = Annotated[str, BeforeValidator(_text), Field(max_length=2000)]
+LongText = Annotated[str, BeforeValidator(_long_text), Field(max_length=2000)]
 Names = Annotated[tuple[Text, ...], Field(max_length=1000)]
-Multipliers = Annotated[dict[Text, Multiplier], Field(max_length=50)]
+Multipliers = Annotated[dict[Text, Multiplier], Field(max_length=50), BeforeValidator(_each_once)]
 Products = Annotated[
     Any, BeforeValidator(_products),
     WithJsonSchema({"anyOf": [{"const": "any"}, {"type": "array", "items": {"type": "string"}, "minItems": 1}]}),
@@ -395,10 +423,15 @@ class Definition(Part):
     @field_validator("time_zone")
     @classmethod
     def _known_zone(cls, value: str) -> str:
+        """Of the tz database. The names that mean another zone on another machine are not."""
         try:
             ZoneInfo(value)
         except (KeyError, ValueError, OSError):
-            raise refuse(value, "a time zone such as America/New_York") from None
+            value_is_known = False
+        else:
+            value_is_known = value not in _NO_ZONES and not value.startswith(("right/", "posix/"))
+        if not value_is_known:
+            raise refuse(value, "a time zone such as America/New_York")
         return value
 
     @model_validator(mode="after")

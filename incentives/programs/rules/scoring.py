@@ -8,9 +8,9 @@ from functools import lru_cache
 from .caps import Caps
 from .facts import NOTHING, OVERLAY, Credit, Line, Person, Reason, Scorecard
 from .numbers import from_units, units
-from .payers import Card, Payer, Words, payers_of
+from .payers import Card, Draft, Payer, Words, payers_of
 from .periods import clock, period_end, period_start
-from .schema import Bands, Definition, Tiers
+from .schema import Definition
 
 
 class Plan:
@@ -19,15 +19,12 @@ class Plan:
     def __init__(self, definition: Definition, tier: str | None):
         self.payers: tuple[Payer, ...] = payers_of(definition, tier)
         self.words = Words(definition)
-        self.types = [reward.type for reward in definition.rewards]
-        self.needs_target = any(
-            isinstance(reward, Bands | Tiers) and reward.of == "target" for reward in definition.rewards
-        )
+        self.needs_target = any(payer.of_target for payer in self.payers)
         self.periods = frozenset(clock(definition).starts)
 
 
 @lru_cache(maxsize=1024)
-def _plan(definition: Definition, tier: str | None) -> Plan:
+def plan_of(definition: Definition, tier: str | None) -> Plan:
     return Plan(definition, tier)
 
 
@@ -40,18 +37,22 @@ def score(
     The order of `credits` does not matter and one given twice counts once. ValueError when two credits for one fact
     and role differ, when one belongs to somebody else, or when two targets fall into one period: the caller's mistake.
     """
-    plan = _plan(definition, person.partner_tier)
-    periods = _by_period(credits, person.key)
-    goals = _targets(definition, plan, targets)
+    plan = plan_of(definition, person.partner_tier)
+    periods = by_period(credits, person.key)
+    goals = targets_by_period(definition, targets)
     caps = Caps(definition, plan.words)
     cards = []
     for start in sorted({*periods, *goals}):
-        cards.append(_scorecard(definition, plan, person, start, periods.get(start, []), goals.get(start), caps))
+        own, target = periods.get(start, []), goals.get(start)
+        if own or start in plan.periods:
+            card = card_of(own, target)
+            missing = plan.needs_target and target is None
+            cards.append(scorecard(definition, person, start, card, target, caps.apply(drafts_of(plan, card)), missing))
         caps.next_period()
     return cards
 
 
-def _by_period(credits: Iterable[Credit], participant: str) -> dict[date, list[Credit]]:
+def by_period(credits: Iterable[Credit], participant: str) -> dict[date, list[Credit]]:
     """The credits of every period, oldest first; an activity's own share before its overlay."""
     seen: dict[tuple[str, bool], Credit] = {}
     periods: dict[date, list[Credit]] = {}
@@ -70,40 +71,39 @@ def _by_period(credits: Iterable[Credit], participant: str) -> dict[date, list[C
     return periods
 
 
-def _targets(definition: Definition, plan: Plan, targets: Mapping[date, Decimal]) -> dict[date, Decimal]:
-    """Start of period -> target. A target of zero is none; one outside the program is ignored."""
+def targets_by_period(definition: Definition, targets: Mapping[date, Decimal]) -> dict[date, Decimal]:
+    """Start of period -> target. A target of zero is none."""
     goals: dict[date, Decimal] = {}
     for day, value in targets.items():
         start = period_start(definition, day)
         if start in goals:
             raise ValueError(f"two targets for the period that starts on {start}")
-        if start in plan.periods and value > 0:
-            goals[start] = Decimal(value)
-    return goals
+        goals[start] = Decimal(value)
+    return {start: value for start, value in goals.items() if value > 0}
 
 
-def _scorecard(
-    definition: Definition, plan: Plan, person: Person, start: date, credits: list[Credit], target: Decimal | None,
-    caps: Caps,
-) -> Scorecard:  # fmt: skip
+def card_of(credits: list[Credit], target: Decimal | None) -> Card:
     measures = [units(credit.measure) for credit in credits]
-    total = sum(measures)
-    card = Card(credits, measures, total, None if target is None else units(target))
-    problems = ()
-    if target is None and plan.needs_target and credits:
-        problems = (_no_target(person, start),)
-    grown = [credit.counted_at for credit, measure in zip(credits, measures, strict=True) if measure > 0]
+    return Card(credits, measures, sum(measures), None if target is None else units(target))
+
+
+def scorecard(
+    definition: Definition, person: Person, start: date, card: Card, target: Decimal | None, lines: tuple[Line, ...],
+    missing: bool,
+) -> Scorecard:  # fmt: skip
+    """`missing`: a reward needs a target, and there is none."""
+    grown = [credit.counted_at for credit, measure in zip(card.credits, card.measures, strict=True) if measure > 0]
     return Scorecard(
         participant=person.key,
         period_start=start,
         period_end=period_end(definition, start),
-        measure=from_units(total),
+        measure=from_units(card.total),
         target=target,
-        attainment=None if target is None else attainment(from_units(total), target),
-        lines=_lines(plan, card, caps),
+        attainment=None if target is None else attainment(from_units(card.total), target),
+        lines=lines,
         reached_at=grown[-1] if grown else None,
-        deals=sum(credit.role != OVERLAY for credit in credits),
-        problems=problems,
+        deals=sum(credit.role != OVERLAY for credit in card.credits),
+        problems=(_no_target(person, start),) if missing and card.credits else (),
     )
 
 
@@ -117,14 +117,14 @@ def _no_target(person: Person, start: date) -> Reason:
     return Reason("no_target", message, person.key, exception=True)
 
 
-def _lines(plan: Plan, card: Card, caps: Caps) -> tuple[Line, ...]:
-    """Every payer's lines in the order in which caps cut: by activity, oldest first, then what the period earns."""
-    if len(plan.payers) == 1:  # its drafts are in order already
-        payer = plan.payers[0]
-        drafts = [(payer.index, draft) for draft in payer.drafts(card)]
-        return caps.apply(drafts, plan.types)
+def drafts_of(plan: Plan, card: Card) -> list[tuple[Payer, Draft, None]]:
+    """Every payer's drafts in the order in which caps cut."""
+    drafts = [(payer, draft, None) for payer in plan.payers for draft in payer.drafts(card)]
+    return drafts if len(plan.payers) == 1 else in_order(drafts, card)  # those of one payer are in order already
+
+
+def in_order(drafts: list, card: Card) -> list:
+    """By activity, oldest first, then what the period earns; about one activity in the order of the rewards."""
     place = {credit.fact_id: index for index, credit in enumerate(card.credits)}
     last = len(card.credits)
-    drafts = [(payer.index, draft) for payer in plan.payers for draft in payer.drafts(card)]
-    drafts.sort(key=lambda item: place.get(item[1].fact_id, last))
-    return caps.apply(drafts, plan.types)
+    return sorted(drafts, key=lambda item: (place.get(item[1].fact_id, last), item[0].index))
