@@ -86,3 +86,22 @@ class MonthInvalid(DomainError):
 
     code = "month_invalid"
     status = 409
+
+
+class ApproverLimit(DomainError):
+    """Approving this would exceed how much one person may approve in a day or a month."""
+
+    code = "approver_limit"
+    status = 409
+
+
+class RuleInvalid(DomainError):
+    """A field of a limit or domain does not fit; the message names it."""
+
+    code = "rule_invalid"
+
+
+class DelegationInvalid(DomainError):
+    """A deputy or the days do not fit; the message names the field."""
+
+    code = "delegation_invalid"

@@ -22,18 +22,25 @@ from django.db.models import (
 )
 from django.db.models.functions import Coalesce
 
+from incentives.accounts.models import User
 from incentives.claims.selectors import approved_by
 from incentives.earnings.models import Earning, Participation
 from incentives.payouts import wording
 from incentives.payouts.errors import CannotBuild
 from incentives.payouts.models import Approval, Hold, Payout, PayoutEarning
-from incentives.payouts.policies import PERMISSION, approvers_of_claims
-from incentives.payouts.services.build import CARDS_AT_ONCE, Plan, Skipped, obstacle, plan_for
+from incentives.payouts.policies import (
+    PEOPLE,
+    PERMISSION,
+    approvers_of_claims,
+    delegators_of,
+    is_approver,
+    may_decide,
+)
+from incentives.payouts.services.build import Plan, Skipped, cards_for, obstacle, plan_for
 from incentives.payouts.services.netting import netting_of
 from incentives.payouts.services.policies import MOST_STEPS
 from incentives.payouts.services.scheduled import RUNNING, next_day
 from incentives.programs.models import Program
-from rewards import selectors as catalogue
 from rewards.money import Money
 
 S = Payout.Status
@@ -63,26 +70,62 @@ def for_decision(payouts: QuerySet, user) -> QuerySet:
 
 def _mine(user) -> Q:
     """Status first, so that the database looks no further for everything decided long ago."""
-    roles = [str(step) for step, permission in PERMISSION.items() if user.can(permission)]
-    if not roles:
+    if not is_approver(user):
         return Q(pk__in=[])
+    delegators = list(User.objects.filter(pk__in=delegators_of(user)))
+    roles = [str(step) for step, permission in PERMISSION.items() if user.can(permission)]
     next_step = Q(pk__in=[])
     for number in range(MOST_STEPS):
-        next_step |= Q(given=number) & Q(**{f"steps__{number}__in": roles})
+        takes = Q(**{f"steps__{number}__in": roles}) | Q(escalated_step=number, escalate_to__in=roles)
+        for person in (user, *delegators):  # a step that names people carries their ids between commas
+            named = Q(
+                **{f"steps__{number}__startswith": f"{PEOPLE}:"}, **{f"steps__{number}__icontains": f",{person.pk},"}
+            )
+            takes |= named if person is user else named & ~_decided_by(person)
+        next_step |= Q(given=number) & takes
+    others = ~_decided_by(user)
+    for person in (user, *delegators):
+        others &= _foreign_to(person)
+    return Q(status=S.SUBMITTED) & next_step & others
+
+
+def _decided_by(user) -> Q:
+    """Decided an earlier step, or somebody did for them."""
+    done = Approval.objects.filter(Q(actor=user) | Q(on_behalf_of=user), payout=OuterRef("pk"))
+    return Q(Exists(done))
+
+
+def _foreign_to(user) -> Q:
+    """Payouts that this person neither made nor receives: policies.makers_of as one condition."""
     wrote = PayoutEarning.objects.filter(payout=OuterRef("pk")).filter(
         Q(earning__version__created_by=user) | Q(earning__version__published_by=user)
     )
-    decided = Approval.objects.filter(payout=OuterRef("pk"), actor=user)
     reviewed = approved_by(user).filter(program=OuterRef("program"), participant=OuterRef("participant"))
     edited = Payout.policy_editors.through.objects.filter(payout=OuterRef("pk"), user=user)
     own = Q(submitted_by__isnull=True) | ~Q(submitted_by=user)
     foreign = Q(participant__user__isnull=True) | ~Q(participant__user=user)
-    others = own & foreign & ~Exists(wrote) & ~Exists(decided) & ~Exists(edited) & ~Exists(reviewed)
-    return Q(status=S.SUBMITTED) & next_step & others
+    return own & foreign & ~Exists(wrote) & ~Exists(edited) & ~Exists(reviewed)
 
 
 def objection(payout: Payout, user) -> str:
     """Why this person may not give the next approval, as an end of a sentence; empty when they may."""
+    if reason := _made_by(payout, user):
+        return reason
+    delegators = delegators_of(user)
+    if any(_made_by(payout, person) for person in User.objects.filter(pk__in=delegators)):
+        return wording.DEPUTY_OF_MAKER
+    if payout.approvals.filter(Q(actor=user) | Q(on_behalf_of=user)).exists():
+        return wording.APPROVED_BEFORE
+    given = payout.approvals.count()
+    if given >= len(payout.steps):
+        return wording.OTHER_ROLE
+    may, behalf = may_decide(payout, given, user, delegators)
+    if behalf and payout.approvals.filter(Q(actor=behalf) | Q(on_behalf_of=behalf)).exists():
+        return wording.APPROVED_BEFORE
+    return "" if may else wording.OTHER_ROLE
+
+
+def _made_by(payout: Payout, user) -> str:
     if payout.participant.user_id == user.pk:
         return wording.RECEIVES
     if payout.submitted_by_id == user.pk:
@@ -94,11 +137,6 @@ def objection(payout: Payout, user) -> str:
         return wording.CHANGED_POLICY
     if user.pk in approvers_of_claims(payout):
         return wording.APPROVED_CLAIM
-    if payout.approvals.filter(actor=user).exists():
-        return wording.APPROVED_BEFORE
-    given = payout.approvals.count()
-    if given >= len(payout.steps) or not user.can(PERMISSION[payout.steps[given]]):
-        return wording.OTHER_ROLE
     return ""
 
 
@@ -122,7 +160,8 @@ def with_remarks(payouts: list[Payout]) -> list[Look]:
     for payout in payouts:
         remarks = [(hold.get_kind_display(), hold.reason) for hold in holds.get(payout.pk, ())]
         average = usual.get(payout.program_id)
-        if average and payout.amount_minor > FAR_ABOVE * average:
+        held_as_unusual = any(hold.kind == Hold.Kind.UNUSUAL for hold in holds.get(payout.pk, ()))
+        if average and payout.amount_minor > FAR_ABOVE * average and not held_as_unusual:
             remarks.append((str(wording.FAR_ABOVE), wording.usual(Money(int(average), payout.currency))))
         if payout.participant_id not in known:
             remarks.append((str(wording.NEW_RECIPIENT), ""))
@@ -271,11 +310,8 @@ def _due_rows(program: Program, until: datetime | None) -> list[Participation]:
 
 
 def _row(plan: Plan, participant, due: Money) -> Row:
-    cards, left = [], due
-    while len(cards) < CARDS_AT_ONCE and (value := catalogue.card_value_for(plan.product, left)):
-        cards.append(value)
-        left = left - value
-    return Row(participant, due, cards, left)
+    cards = cards_for(plan, due)
+    return Row(participant, due, cards, due - Money(sum(card.minor for card in cards), due.currency))
 
 
 # --- one program's payouts ----------------------------------------------------------------------------------------------

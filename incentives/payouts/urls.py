@@ -2,7 +2,17 @@
 
 from django.urls import path
 
-from incentives.payouts import bulk_views, month_views, order_views, policy_views, recovery_views, schedule_views, views
+from incentives.payouts import (
+    bulk_views,
+    hold_views,
+    month_views,
+    order_views,
+    policy_views,
+    recovery_views,
+    rule_views,
+    schedule_views,
+    views,
+)
 
 app_name = "payouts"
 _ONE = "payouts/<uuid:public_id>/"
@@ -18,6 +28,17 @@ urlpatterns = [
     path("payouts/policies/new/", policy_views.EditPolicyPage.as_view(), name="policy-new"),
     path("payouts/policies/<int:pk>/", policy_views.EditPolicyPage.as_view(), name="policy"),
     path("payouts/policies/<int:pk>/confirm/", policy_views.ConfirmPolicyPage.as_view(), name="policy-confirm"),
+    path("payouts/holds/", hold_views.HoldsPage.as_view(), name="holds"),
+    path("payouts/holds/lift/", hold_views.LiftManyPage.as_view(), name="holds-lift"),
+    path("payouts/holds/<int:pk>/", hold_views.EvidencePage.as_view(), name="hold-evidence"),
+    path("payouts/limits/", rule_views.RulesPage.as_view(), name="rules"),
+    path("payouts/limits/new/", rule_views.EditRulePage.as_view(), name="rule-new"),
+    path("payouts/limits/<int:pk>/", rule_views.EditRulePage.as_view(), name="rule"),
+    path("payouts/limits/<int:pk>/confirm/", rule_views.ConfirmRulePage.as_view(), name="rule-confirm"),
+    path("payouts/deputies/", rule_views.DelegationsPage.as_view(), name="delegations"),
+    path("payouts/deputies/new/", rule_views.DelegatePage.as_view(), name="delegate"),
+    path("payouts/deputies/mails/", rule_views.MailModePage.as_view(), name="mail-mode"),
+    path("payouts/deputies/<int:pk>/revoke/", rule_views.RevokePage.as_view(), name="revoke"),
     path("payouts/schedule/", schedule_views.SchedulePage.as_view(), name="schedule"),
     path("payouts/recovery/", recovery_views.RecoveryPage.as_view(), name="recovery"),
     path(_RECOVERY, recovery_views.RecoveryOnePage.as_view(), name="recovery-one"),

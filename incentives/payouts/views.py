@@ -48,6 +48,7 @@ class PayoutsPage(ListPage):
     empty_text = _("A payout appears when something is due and somebody builds it.")
     empty_action = Link(_("Build payouts"), "payouts:build", "payouts.build")
     actions = (
+        Link(_("Holds"), "payouts:holds", "payouts.view", "pause"),
         Link(_("Schedule"), "payouts:schedule", "payouts.view", "calendar"),
         Link(_("Recovery"), "payouts:recovery", "recovery.view", "refresh"),
         Link(_("Approval policies"), "payouts:policies", "payouts.view", "lock"),
@@ -141,7 +142,7 @@ def allocations(payout: Payout):
 
 
 def hold_row(hold: Hold) -> dict:
-    return {"hold": hold, "form": ReasonForm(auto_id=f"lift_{hold.pk}_%s"), "funding": hold.kind == Hold.Kind.FUNDING}
+    return {"hold": hold, "form": ReasonForm(auto_id=f"lift_{hold.pk}_%s"), "funding": hold.kind in Hold.BY_ITSELF}
 
 
 def earning_row(row) -> dict:

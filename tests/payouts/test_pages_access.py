@@ -6,9 +6,9 @@ from django.utils import timezone
 
 from incentives.ledger.models import PeriodClose
 from incentives.payouts import services
-from incentives.payouts.models import Payout, Recovery, WriteOff
+from incentives.payouts.models import Delegation, Hold, Payout, Recovery, RiskRule, WriteOff
 from rewards.models import RewardOrder
-from tests.factories import deal, send, usd
+from tests.factories import deal, make_user, send, usd
 from tests.payouts.scene import LINKS
 from tests.support.html import assert_page_clean
 
@@ -35,6 +35,17 @@ GETS = {
     "payouts:cancel": DECIDE,
     "payouts:hold": DECIDE,
     "payouts:lift": FINANCE,
+    "payouts:holds": VIEW,
+    "payouts:holds-lift": "404  302  404  404  404  404  404  404",
+    "payouts:hold-evidence": VIEW,
+    "payouts:rules": VIEW,
+    "payouts:rule-new": FINANCE,
+    "payouts:rule": FINANCE,
+    "payouts:rule-confirm": FINANCE,
+    "payouts:delegations": VIEW,
+    "payouts:delegate": DECIDE,
+    "payouts:mail-mode": DECIDE,
+    "payouts:revoke": DECIDE,
     "payouts:schedule": VIEW,
     "payouts:recovery": VIEW,
     "payouts:recovery-one": VIEW,
@@ -96,8 +107,14 @@ def addresses(scene) -> dict[str, str]:
     claim = scene.issue(scene.payout(program=scene.program(delivery=LINKS), approve=True))
     written_off = overpaid(scene)
     recovery = written_off.participation
+    rule = services.save_rule(actor=scene.other, kind="participant", window="day", most_count=99)
+    today = timezone.now().date()
+    deputy = services.delegate(actor=scene.manager, deputy=make_user("manager"), starts_on=today, ends_on=today)
     month = f"{timezone.now():%Y-%m}"
     kinds = {
+        "payouts:hold-evidence": [hold.pk],
+        "payouts:revoke": [deputy.pk],
+        **{f"payouts:{n}": [rule.pk] for n in ("rule", "rule-confirm")},
         **{f"payouts:{n}": [month] for n in ("month", "month-close", "month-reopen")},
         **{f"payouts:{n}": [recovery.public_id] for n in ("recovery-one", "instalments", "write-off-propose")},
         **{
@@ -172,5 +189,6 @@ def test_posts_of_others_write_nothing(client, scene, addresses, role):
 def everything() -> list:
     """The rows that an action of these pages would change."""
     return [
-        list(model.objects.order_by("pk").values()) for model in (Payout, RewardOrder, Recovery, WriteOff, PeriodClose)
+        list(model.objects.order_by("pk").values())
+        for model in (Payout, RewardOrder, Recovery, WriteOff, PeriodClose, Hold, RiskRule, Delegation)
     ]

@@ -2,6 +2,8 @@
 
 from incentives.payouts.services.approve import approve_many, approve_payout, cancel_payout, reject_many, reject_payout
 from incentives.payouts.services.build import BuildResult, build_payouts
+from incentives.payouts.services.delegations import delegate, revoke_delegation, set_mail_mode
+from incentives.payouts.services.escalate import escalate
 from incentives.payouts.services.holds import lift_hold, place_hold
 from incentives.payouts.services.months import close_month, reopen_month
 from incentives.payouts.services.orders import (
@@ -24,6 +26,7 @@ from incentives.payouts.services.recovery import (
     set_instalments,
     withdraw_write_off,
 )
+from incentives.payouts.services.rules import confirm_rule, save_rule
 from incentives.payouts.services.sweep import follow_up, sweep_once
 
 __all__ = [
@@ -37,8 +40,11 @@ __all__ = [
     "close_month",
     "confirm_decision",
     "confirm_policy",
+    "confirm_rule",
     "decide_review",
     "decline_write_off",
+    "delegate",
+    "escalate",
     "follow_up",
     "lift_hold",
     "open_channel",
@@ -51,8 +57,11 @@ __all__ = [
     "reopen_month",
     "restart",
     "resume",
+    "revoke_delegation",
     "save_policy",
+    "save_rule",
     "set_instalments",
+    "set_mail_mode",
     "stop_everything",
     "sweep_once",
     "withdraw_decision",

@@ -17,12 +17,12 @@ from incentives.earnings.models import Participation
 from incentives.ledger.errors import InsufficientFunds
 from incentives.payouts.errors import CannotBuild
 from incentives.payouts.models import Hold, Payout, PayoutEarning
-from incentives.payouts.policies import DEFAULT_STEPS, active_policies, policy_for, unconfirmed_editors
+from incentives.payouts.policies import DEFAULT_STEPS, active_policies, flat, policy_for, unconfirmed_editors
 from incentives.payouts.services import states
 from incentives.payouts.services.approve import approve_automatically
-from incentives.payouts.services.holds import risk_holds
 from incentives.payouts.services.netting import netting_of
 from incentives.payouts.services.recovery import adjust_recoverable
+from incentives.payouts.services.risk import Found, found_in, refresh_contact_keys, risks_of
 from incentives.programs.models import Program
 from rewards import selectors as catalogue
 from rewards.money import Money
@@ -85,6 +85,7 @@ def build_payouts(
     if participations is None:
         participations = program.participations.filter(earned_minor__gt=0).order_by("pk")
     result = BuildResult()
+    refresh_contact_keys()
     for participation in participations:
         build_one(plan, participation.pk, actor, result)
     return result
@@ -151,13 +152,20 @@ def build_one(plan: Plan, participation_id: int, actor, result: BuildResult) -> 
             result.skipped.append(Skipped(participation.participant, due, *problem))
             return
         sources = netting.sources()
-        for _ in range(CARDS_AT_ONCE):
-            value = catalogue.card_value_for(plan.product, due)
-            if value is None:
-                break
-            result.payouts.append(_submit(plan, participation, value, sources, actor))
-            due = due - value
-        result.carried_minor += due.minor
+        cards = cards_for(plan, due)
+        together = Money(sum(card.minor for card in cards), due.currency)
+        for value in cards:
+            result.payouts.append(_submit(plan, participation, value, together, sources, actor))
+        result.carried_minor += (due - together).minor
+
+
+def cards_for(plan: Plan, due: Money) -> list[Money]:
+    """The cards that represent `due`, the largest first; what none can represent is left."""
+    cards: list[Money] = []
+    while len(cards) < CARDS_AT_ONCE and (value := catalogue.card_value_for(plan.product, due)):
+        cards.append(value)
+        due = due - value
+    return cards
 
 
 def obstacle(plan: Plan, participant, due: Money) -> tuple[str, str] | None:
@@ -177,27 +185,44 @@ def obstacle(plan: Plan, participant, due: Money) -> tuple[str, str] | None:
     return None
 
 
-def _submit(plan: Plan, participation: Participation, value: Money, sources: list[list], actor) -> Payout:
+def _submit(
+    plan: Plan, participation: Participation, value: Money, together: Money, sources: list[list], actor
+) -> Payout:
+    """`together`: all cards of this build for the participant. Policies go by it, so that a large amount does not pass as
+    several small cards."""
     payout = _new_payout(plan, participation, value, actor)
     _allocate(payout, sources)
-    policy = policy_for(
-        active_policies(),
-        program_id=plan.program.pk,
-        participant_type=participation.participant.type,
-        amount_minor=value.minor,
-        currency=value.currency,
-    )
-    payout.steps = DEFAULT_STEPS if policy is None else [str(step) for step in policy.steps]
-    payout.save(update_fields=["steps"])
     if editors := unconfirmed_editors():
         payout.policy_editors.add(*editors)
     audit.record("payout.submitted", payout, actor=actor, after={"amount": str(value), "product": payout.product_code})
-    for kind, reason in risk_holds(participation.participant):
-        Hold.objects.create(payout=payout, kind=kind, reason=reason)
+    found = found_in(payout)
+    for reason in found:
+        Hold.objects.create(payout=payout, kind=reason.kind, reason=reason.reason, evidence=reason.evidence)
+    policy = _apply_policy(payout, together, found)
     _reserve_or_hold(payout, actor)
     if not payout.steps and not payout.holds.filter(lifted_at__isnull=True).exists():
         approve_automatically(payout, policy.name)
     return payout
+
+
+def _apply_policy(payout: Payout, together: Money, found: list[Found]):
+    """Fix the steps. Where a hold needs a person anyway, nothing is approved by itself: one person of finance decides."""
+    policy = policy_for(
+        active_policies(),
+        program_id=payout.program_id,
+        participant_type=payout.participant.type,
+        amount_minor=together.minor,
+        currency=together.currency,
+        risks=risks_of(payout, found),
+    )
+    if policy is not None:
+        payout.steps = flat(policy.steps)
+        payout.escalate_after_hours = policy.escalate_after_hours
+        payout.escalate_to = policy.escalate_to or None
+    if policy is None or (not payout.steps and any(reason.kind not in Hold.BY_ITSELF for reason in found)):
+        payout.steps = DEFAULT_STEPS
+    payout.save(update_fields=["steps", "escalate_after_hours", "escalate_to"])
+    return policy
 
 
 def _new_payout(plan: Plan, participation: Participation, value: Money, actor) -> Payout:

@@ -13,6 +13,7 @@ from incentives.payouts.errors import CannotBuild
 from incentives.payouts.models import ScheduledBuild
 from incentives.payouts.schedule import Due, last_due, next_due
 from incentives.payouts.services.build import BuildResult, build_one, plan_for
+from incentives.payouts.services.risk import refresh_contact_keys
 from incentives.programs.models import Program
 
 log = logging.getLogger(__name__)
@@ -110,6 +111,7 @@ def _build(row: ScheduledBuild, program: Program, due: Due, limit: int) -> tuple
             ScheduledBuild.objects.filter(pk=row.pk).update(problem=problem)
             log.info("program %s on %s waits: %s", program.public_id, due.on, problem)
         return 0, 0
+    refresh_contact_keys()
     result = BuildResult()
     rows = program.participations.filter(earned_minor__gt=0, pk__gt=row.position).order_by("pk")
     ids = list(rows.values_list("pk", flat=True)[:limit])

@@ -9,8 +9,10 @@ from django.utils import timezone
 from incentives.earnings.models import Participation
 from incentives.payouts.errors import CannotBuild
 from incentives.payouts.models import Payout, PayoutEarning
-from incentives.payouts.services.approve import withdraw
+from incentives.payouts.services.approve import retry_automatic, withdraw
 from incentives.payouts.services.build import BuildResult, build_one, plan_for
+from incentives.payouts.services.escalate import escalate
+from incentives.payouts.services.mails import send_mails
 from incentives.payouts.services.netting import (
     LEFT,
     ground_of,
@@ -19,6 +21,7 @@ from incentives.payouts.services.netting import (
     written_off_by_ground,
 )
 from incentives.payouts.services.recovery import adjust_recoverable, ask_by_policy
+from incentives.payouts.services.risk import refresh_contact_keys
 from incentives.payouts.services.scheduled import build_scheduled
 
 log = logging.getLogger(__name__)
@@ -30,7 +33,10 @@ def follow_up(limit: int = 1000) -> dict[str, int]:
     done = {"looked": 0, "withdrawn": 0, "built": 0}
     plans: dict[int, object] = {}
     due = Participation.objects.filter(scored_seq__gt=F("paid_seq")).order_by("pk").values_list("pk", flat=True)
-    for pk in list(due[:limit]):
+    due = list(due[:limit])
+    if due:
+        refresh_contact_keys()
+    for pk in due:
         built, withdrawn = _look_at(pk, plans)
         done["looked"] += 1
         done["built"] += built
@@ -118,4 +124,10 @@ def expire_waiting(limit: int = 200) -> int:
 
 def sweep_once(limit: int = 1000) -> dict[str, int]:
     """What the sweep calls."""
-    return follow_up(limit) | {"scheduled": build_scheduled(), "expired": expire_waiting()}
+    return follow_up(limit) | {
+        "scheduled": build_scheduled(),
+        "automatic": retry_automatic(),
+        "escalated": escalate(),
+        "expired": expire_waiting(),
+        "mails": send_mails(),
+    }
