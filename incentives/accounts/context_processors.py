@@ -44,6 +44,7 @@ GROUPS = [  # (heading or None, entries: url name, label, icon, permission or No
             ("payouts:recovery", _("Recovery"), "refresh", "recovery.view"),
             ("ledger:budgets", _("Budgets"), "budgets", "budgets.view"),
             ("payouts:months", _("Months"), "calendar", "periods.view"),
+            ("ledger:rates", _("Exchange rates"), "refresh", "rates.view"),
             ("reports:list", _("Reports"), "reports", "reports.view"),
         ],
     ),

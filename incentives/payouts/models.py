@@ -239,13 +239,14 @@ class Hold(models.Model):
         CONTACT = "contact", _("Address missing")
         CONTACT_CHANGED = "contact_changed", _("Address changed lately")
         SAME_CONTACT = "same_contact", _("Same address as somebody else")
+        TERMS = "terms", _("Terms not accepted")
         DOMAIN = "domain", _("Outside the allowed domains")
         VELOCITY = "velocity", _("Too much too quickly")
         UNUSUAL = "unusual", _("Far above the usual")
         STRUCTURING = "structuring", _("Just under a limit, again and again")
         REVIEW = "review", _("Held for review")
 
-    BY_ITSELF = (Kind.FUNDING,)
+    BY_ITSELF = (Kind.FUNDING, Kind.TERMS)
     """Kinds that nobody lifts: what they wait for lifts them."""
 
     payout = models.ForeignKey(Payout, on_delete=models.PROTECT, related_name="holds")

@@ -35,6 +35,7 @@ from incentives.payouts.policies import (
     delegators_of,
     is_approver,
     may_decide,
+    wrote_rules,
 )
 from incentives.payouts.services.build import Plan, Skipped, cards_for, obstacle, plan_for
 from incentives.payouts.services.netting import netting_of
@@ -97,9 +98,7 @@ def _decided_by(user) -> Q:
 
 def _foreign_to(user) -> Q:
     """Payouts that this person neither made nor receives: policies.makers_of as one condition."""
-    wrote = PayoutEarning.objects.filter(payout=OuterRef("pk")).filter(
-        Q(earning__version__created_by=user) | Q(earning__version__published_by=user)
-    )
+    wrote = PayoutEarning.objects.filter(wrote_rules(user), payout=OuterRef("pk"))
     reviewed = approved_by(user).filter(program=OuterRef("program"), participant=OuterRef("participant"))
     edited = Payout.policy_editors.through.objects.filter(payout=OuterRef("pk"), user=user)
     own = Q(submitted_by__isnull=True) | ~Q(submitted_by=user)
@@ -130,8 +129,7 @@ def _made_by(payout: Payout, user) -> str:
         return wording.RECEIVES
     if payout.submitted_by_id == user.pk:
         return wording.SUBMITTED
-    versions = payout.allocations.filter(Q(earning__version__created_by=user) | Q(earning__version__published_by=user))
-    if versions.exists():
+    if payout.allocations.filter(wrote_rules(user)).exists():
         return wording.WROTE_RULES
     if payout.policy_editors.filter(pk=user.pk).exists():
         return wording.CHANGED_POLICY

@@ -23,7 +23,9 @@ from incentives.operations.demo_company.roster import INCENTIVES, LAUNCH, PARTNE
 from incentives.payouts import services as payouts
 from incentives.payouts.models import Payout
 from incentives.payouts.services.sweep import expire_waiting
+from incentives.programs import review, review_limits
 from incentives.programs import services as programs
+from incentives.programs.life import advance_by_date
 from incentives.programs.models import Program
 from incentives.programs.services import TargetRow
 from rewards.money import Money
@@ -96,7 +98,7 @@ class Story:
         now = timezone.now()
         arrived = [entry for entry in self.waiting if entry.at <= now]
         self.waiting = [entry for entry in self.waiting if entry.at > now]
-        programs.advance_by_date(now.date())
+        advance_by_date(now)
         receive(self.company, arrived)
         settle_down()
 
@@ -121,7 +123,14 @@ class Story:
         program, actor = self.draft(name, manager), self.company.user(manager)
         if name == documents.QUOTA:
             programs.set_targets(program=program, rows=self.targets(program), actor=actor)
-        self.company.programs[name] = programs.launch(program=program, actor=actor)
+        if not review_limits.asks(program.budget, actor):
+            self.company.programs[name] = programs.launch(program=program, actor=actor)
+            return
+        other = people.MANAGER if manager is people.SECOND_MANAGER else people.SECOND_MANAGER
+        draft = review.request_review(program=program, actor=actor)
+        self.company.programs[name] = review.confirm_review(
+            program=program, actor=self.company.user(other), seen_digest=draft.digest
+        )
 
     def targets(self, program: Program) -> list[TargetRow]:
         """One per rep, so that some are ahead and some behind; in steps of 5,000."""

@@ -12,7 +12,7 @@ from incentives.payouts.errors import OrderProblem, PayoutOnHold, ReasonNeeded, 
 from incentives.payouts.models import Approval, Payout
 from incentives.payouts.policies import PERMISSION, delegators_of, makers_of, may_decide
 from incentives.payouts.services import states
-from incentives.payouts.services.holds import open_holds
+from incentives.payouts.services.holds import missing_terms, open_holds
 from incentives.payouts.services.risk import require_within_limits
 from rewards import services as rewards
 from rewards.errors import IllegalMove, RewardError
@@ -28,7 +28,7 @@ def approve_payout(*, payout_id: int, actor, seen_hash: str | None = None, ip_ad
     error nothing was written. Source: docs/architecture.md, promises 5 and 6.
     """
     with transaction.atomic():
-        payout = _locked(payout_id)
+        payout = locked(payout_id)
         if payout.approvals.filter(actor=actor, decision=Approval.Decision.APPROVED).exists():
             if payout.status != Payout.Status.SUBMITTED:
                 return payout
@@ -39,7 +39,7 @@ def approve_payout(*, payout_id: int, actor, seen_hash: str | None = None, ip_ad
         behalf = _require_turn(payout, step, actor, delegators)
         if seen_hash is not None and seen_hash != payout.content_hash:
             raise StalePayout
-        if holds := open_holds(payout, but_funding=True):
+        if holds := open_holds(payout, but_funding=True) or missing_terms(payout):
             raise PayoutOnHold(holds)
         _record(payout, step, Approval.Decision.APPROVED, actor, ip_address=ip_address, on_behalf_of_id=behalf)
         require_within_limits(payout, actor)
@@ -56,7 +56,7 @@ def reject_payout(*, payout_id: int, actor, reason: str, ip_address: str | None 
     if not reason.strip():
         raise ReasonNeeded
     with transaction.atomic():
-        payout = _locked(payout_id)
+        payout = locked(payout_id)
         _require_open(payout, "rejected")
         if not any(actor.can(permission) for permission in set(PERMISSION.values())):
             raise NotAllowed("Only an approver may reject a payout.")
@@ -89,7 +89,7 @@ def cancel_payout(*, payout_id: int, actor, reason: str) -> Payout:
         payout.refresh_from_db()
         return payout
     with transaction.atomic():
-        payout = _locked(payout_id)
+        payout = locked(payout_id)
         withdraw(payout, Payout.Status.CANCELLED, actor=actor, reason=reason)
     return payout
 
@@ -145,25 +145,8 @@ def approve_automatically(payout: Payout, policy_name: str) -> None:
     authorise(payout)
 
 
-def retry_automatic(limit: int = 200) -> int:
-    """Payouts whose policy approves by itself and that waited only for what lifts itself: approved once it is lifted or the
-    budget has room. The sweep calls it; returns how many."""
-    waiting = Payout.objects.filter(status=Payout.Status.SUBMITTED, steps=[])
-    count = 0
-    for pk in list(waiting.order_by("pk").values_list("pk", flat=True)[:limit]):
-        try:
-            with transaction.atomic():
-                payout = _locked(pk)
-                if payout.status != Payout.Status.SUBMITTED or open_holds(payout, but_funding=True):
-                    continue
-                approve_automatically(payout, "approves by itself")
-                count += 1
-        except DomainError:  # no room yet, or the card is not in the catalogue: the next sweep tries again
-            continue
-    return count
-
-
-def _locked(payout_id: int) -> Payout:
+def locked(payout_id: int) -> Payout:
+    """The payout with its row locked and what deciding reads."""
     related = ("budget", "program", "participant")
     return Payout.objects.select_for_update(of=("self",)).select_related(*related).get(pk=payout_id)
 

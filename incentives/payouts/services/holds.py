@@ -8,12 +8,21 @@ from incentives.core.errors import IllegalTransition, NotAllowed
 from incentives.payouts.errors import ReasonNeeded
 from incentives.payouts.models import Hold, Payout
 from incentives.payouts.policies import makers_of
+from incentives.programs import terms
 
 
 def open_holds(payout: Payout, *, but_funding: bool = False) -> list[Hold]:
     """What keeps this payout waiting. A funding hold resolves itself: approving tries to reserve again."""
     holds = payout.holds.filter(lifted_at__isnull=True)
     return list(holds.exclude(kind=Hold.Kind.FUNDING) if but_funding else holds)
+
+
+def missing_terms(payout: Payout) -> list[Hold]:
+    """An unsaved hold when the recipient has not accepted what the program asks for now: published between the build and
+    the approval, it may not have reached this payout."""
+    if not terms.holds(payout.program, payout.participant):
+        return []
+    return [Hold(payout=payout, kind=Hold.Kind.TERMS, reason="The recipient has not accepted the program's terms.")]
 
 
 def place_hold(*, payout_id: int, actor, reason: str) -> Hold:
@@ -38,6 +47,8 @@ def place_hold(*, payout_id: int, actor, reason: str) -> Hold:
 
 
 def _require_may_lift(hold: Hold, actor) -> None:
+    if hold.kind == Hold.Kind.TERMS:
+        raise NotAllowed("Only the recipient lifts this one, by accepting the program's terms.")
     if hold.kind in Hold.BY_ITSELF:
         raise NotAllowed("Nobody lifts this one: it ends with what it waits for.")
     if hold.payout.participant.user_id == actor.pk:

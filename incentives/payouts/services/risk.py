@@ -20,6 +20,7 @@ from incentives.participants.models import Participant
 from incentives.payouts.contacts import allows, domain_of, email_key, looks_like, phone_key
 from incentives.payouts.errors import ApproverLimit
 from incentives.payouts.models import Approval, ApprovalPolicy, ContactKey, Hold, Payout, RiskRule
+from incentives.programs import terms
 from rewards.money import MINOR_DIGITS, Money
 
 K = Hold.Kind
@@ -186,7 +187,13 @@ def require_within_limits(payout: Payout, actor) -> None:
             raise ApproverLimit(f"{reason} Ask another approver, or finance to change the limit.")
 
 
+def terms_not_accepted(payout: Payout) -> Iterable[Found]:
+    if terms.holds(payout.program, payout.participant):
+        yield Found(K.TERMS, "The recipient has not accepted the program's terms.")
+
+
 CHECKS: list[Callable[[Payout], Iterable[Found]]] = [
+    terms_not_accepted,
     contact_changed,
     same_contact,
     outside_domains,

@@ -9,7 +9,8 @@ from django.utils import timezone
 from incentives.earnings.models import Participation
 from incentives.payouts.errors import CannotBuild
 from incentives.payouts.models import Payout, PayoutEarning
-from incentives.payouts.services.approve import retry_automatic, withdraw
+from incentives.payouts.services.approve import withdraw
+from incentives.payouts.services.automatic import retry_automatic
 from incentives.payouts.services.build import BuildResult, build_one, plan_for
 from incentives.payouts.services.escalate import escalate
 from incentives.payouts.services.mails import send_mails

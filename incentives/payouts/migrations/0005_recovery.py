@@ -12,7 +12,7 @@ class Migration(migrations.Migration):
     dependencies = [
         ('crm', '0006_object_received_at'),
         ('earnings', '0003_booked_on_and_sealed_standing'),
-        ('payouts', '0003_people_and_decisions'),
+        ('payouts', '0004_terms_hold'),
         migrations.swappable_dependency(settings.AUTH_USER_MODEL),
     ]
 

@@ -10,7 +10,7 @@ class Migration(migrations.Migration):
 
     dependencies = [
         ('participants', '0002_people_to_credit'),
-        ('payouts', '0006_scheduled_build'),
+        ('payouts', '0007_scheduled_build'),
         ('programs', '0004_stacks_and_marks'),
         migrations.swappable_dependency(settings.AUTH_USER_MODEL),
     ]
@@ -64,7 +64,7 @@ class Migration(migrations.Migration):
         migrations.AlterField(
             model_name='hold',
             name='kind',
-            field=models.CharField(choices=[('funding', 'Budget has no room'), ('contact', 'Address missing'), ('contact_changed', 'Address changed lately'), ('same_contact', 'Same address as somebody else'), ('domain', 'Outside the allowed domains'), ('velocity', 'Too much too quickly'), ('unusual', 'Far above the usual'), ('structuring', 'Just under a limit, again and again'), ('review', 'Held for review')], max_length=20),
+            field=models.CharField(choices=[('funding', 'Budget has no room'), ('contact', 'Address missing'), ('contact_changed', 'Address changed lately'), ('same_contact', 'Same address as somebody else'), ('terms', 'Terms not accepted'), ('domain', 'Outside the allowed domains'), ('velocity', 'Too much too quickly'), ('unusual', 'Far above the usual'), ('structuring', 'Just under a limit, again and again'), ('review', 'Held for review')], max_length=20),
         ),
         migrations.CreateModel(
             name='ApproverMail',

@@ -15,7 +15,7 @@ def look_again(apps, schema_editor):
 
 
 class Migration(migrations.Migration):
-    dependencies = [("payouts", "0004_recovery")]
+    dependencies = [("payouts", "0005_recovery")]
     operations = [
         append_only("payouts_writeoffline"),
         append_only("payouts_writeoff", columns=(*SAID, "status"), may_change=("status",)),

@@ -7,7 +7,7 @@ from django.db import migrations, models
 class Migration(migrations.Migration):
 
     dependencies = [
-        ('payouts', '0005_recovery_guards'),
+        ('payouts', '0006_recovery_guards'),
         ('programs', '0003_stops_enrollment_version_start'),
     ]
 
