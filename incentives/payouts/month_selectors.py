@@ -3,13 +3,13 @@
 from dataclasses import dataclass
 from datetime import UTC, date, datetime, time
 
-from django.db.models import Count, F, Q, Sum
+from django.db.models import Count, DateTimeField, F, OuterRef, Q, Subquery, Sum
 from django.db.models.functions import Coalesce, TruncDate, TruncMonth
 
 from incentives.crm.models import Delivery, ObjectState
 from incentives.earnings.models import Earning, Participation
 from incentives.ledger.models import PeriodClose
-from incentives.payouts.models import Payout, WriteOff
+from incentives.payouts.models import Approval, Payout, WriteOff
 from incentives.payouts.services.months import first_month, month_after, month_of
 from incentives.programs.models import Program
 from rewards.money import Money
@@ -25,6 +25,12 @@ def booked_in(first: date, end: date) -> Q:
 
 def moment(day: date) -> datetime:
     return datetime.combine(day, time.min, tzinfo=UTC)
+
+
+def last_approval() -> Subquery:
+    """When a payout was approved in full, for payouts that have an order."""
+    given = Approval.objects.filter(payout=OuterRef("pk"), decision=Approval.Decision.APPROVED)
+    return Subquery(given.order_by("-pk").values("at")[:1], output_field=DateTimeField())
 
 
 @dataclass(slots=True)
@@ -57,11 +63,9 @@ def by_program(month: date) -> list[Figures]:
     add("earned", earned.annotate(n=Sum("amount_minor")))
     add("corrected", earned.filter(amount_minor__lt=0).annotate(n=Sum("amount_minor")))
     payouts = Payout.objects.order_by().values_list("program")
-    # the order is written in the transaction of the last approval
-    add(
-        "approved",
-        payouts.filter(order__created_at__gte=start, order__created_at__lt=stop).annotate(n=Sum("amount_minor")),
-    )
+    approved = Payout.objects.filter(order__isnull=False).annotate(approved_at=last_approval()).order_by()
+    approved = approved.filter(approved_at__gte=start, approved_at__lt=stop).values_list("program")
+    add("approved", approved.annotate(n=Sum("amount_minor")))
     add(
         "ordered",
         payouts.filter(order__first_sent_at__gte=start, order__first_sent_at__lt=stop).annotate(n=Sum("amount_minor")),
@@ -122,7 +126,7 @@ def _sums_by_month() -> dict[date, dict[str, dict[str, int]]]:
 
     add("earned", Earning.objects.all(), TruncMonth(Coalesce("booked_on", TruncDate("posted_at", tzinfo=UTC))))
     ordered = Payout.objects.filter(order__isnull=False)
-    add("approved", ordered, TruncMonth("order__created_at", tzinfo=UTC))
+    add("approved", ordered, TruncMonth(last_approval(), tzinfo=UTC))
     sent = ordered.filter(order__first_sent_at__isnull=False)
     add("ordered", sent, TruncMonth("order__first_sent_at", tzinfo=UTC))
     paid = ordered.filter(status=S.FULFILLED)

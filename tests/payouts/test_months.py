@@ -101,20 +101,25 @@ def test_nothing_was_earned_yet(db):
 def test_what_a_month_holds_by_program(scene, clock):
     (payout,) = services.build_payouts(program=scene.prog).payouts  # 160.00, in July
     scene.issue(scene.approve(payout))
+    clock.shift(60)
+    second = deal("M9", scene.rep, "500.00", occurred_at="2026-07-15T10:00:00Z")
+    send(scene.crm, second | {"attributes": {"for": "Bonus"}})
+    (payout,) = services.build_payouts(program=scene.prog).payouts  # 10.00
+    scene.issue(scene.approve(payout))
     held = {month: month_selectors.by_program(month) for month in (MAY, JUNE, JULY)}
     shown = {m: [(f.program.name, f.earned, f.approved, f.ordered, f.paid) for f in rows] for m, rows in held.items()}
     assert shown == {
         MAY: [("Bonus", 10_000, 0, 0, 0)],
         JUNE: [("Bonus", 4_000, 0, 0, 0)],
-        JULY: [("Bonus", 2_000, 16_000, 16_000, 16_000)],
+        JULY: [("Bonus", 3_000, 17_000, 17_000, 17_000)],
     }
     rows = month_selectors.all_months(timezone.now().date())
     assert [(r.month, r.status, r.sums["USD"]["earned"]) for r in rows] == [
-        (JULY, "open", 2_000),
+        (JULY, "open", 3_000),
         (JUNE, "open", 4_000),
         (MAY, "open", 10_000),
     ]
-    assert rows[0].sums["USD"] == {"earned": 2_000, "approved": 16_000, "ordered": 16_000, "paid": 16_000}
+    assert rows[0].sums["USD"] == {"earned": 3_000, "approved": 17_000, "ordered": 17_000, "paid": 17_000}
 
 
 def test_an_earning_with_a_booking_day_counts_on_that_day(scene):
