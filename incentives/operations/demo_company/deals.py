@@ -4,7 +4,7 @@ Pure functions: nothing is stored here. An event is the generic one of the publi
 """
 
 import random
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
 from decimal import Decimal
 
@@ -40,6 +40,9 @@ REP_DAYS = (3, 9, 16, 24, 33, 47)
 """Days ago on which the rep of the sign-in page won a deal with security products, so that there is something to see."""
 SELLER_DAYS = (4, 12, 20, 38, 52)
 RENEWALS_FROM, RENEWALS_TO = 150, 94
+FATES = {"": 78, "updated": 10, "late": 3, "reassigned": 3, "reopened": 2, "deleted": 2, "lost": 2}
+"""What becomes of a deal, with weights: it stands as won, its amount changes, it arrives late, goes to a colleague, ..."""
+GONE = ("reopened", "deleted", "lost")
 QUARTER = 91
 
 
@@ -55,7 +58,8 @@ class Deal:
     new_logo: bool
     renewal: bool = False
     splits: list[dict] = field(default_factory=list)
-    fate: str = ""  # updated, reopened, lost; empty: it stands as it was won
+    fate: str = ""  # of FATES
+    currency: str = "USD"
     number: int = 0
 
     @property
@@ -118,7 +122,7 @@ def _deal(dice: random.Random, now: datetime, owner: Person, days: int, *, renew
     if owner.team and not renewal and dice.random() < 0.15:
         deal.splits = _splits(dice, owner)
     if not shown and days > 12:
-        deal.fate = dice.choices(("", "updated", "reopened", "lost"), weights=(84, 10, 3, 3))[0]
+        deal.fate = dice.choices(list(FATES), weights=list(FATES.values()))[0]
     return deal
 
 
@@ -166,6 +170,7 @@ def history(now: datetime) -> list[Sent]:
     dice = random.Random(SEED + 1)
     sent = [entry for deal in won_deals(now) for entry in _events_of(dice, deal)]
     sent += [entry for n in range(24) for entry in _never_won(dice, now, n)]
+    sent.append(_abroad(now))
     return sorted((entry for entry in sent if entry.at < now), key=lambda entry: (entry.at, entry.event["external_id"]))
 
 
@@ -173,17 +178,34 @@ def _events_of(dice: random.Random, deal: Deal) -> list[Sent]:
     sent = []
     if dice.random() < 0.4:
         sent.append(_sent(deal, "deal.updated", deal.won_at - timedelta(days=dice.randint(5, 20)), stage="Proposal"))
-    sent.append(_sent(deal, "deal.won", deal.won_at, stage="Closed Won"))
     later = deal.won_at + timedelta(days=dice.randint(2, 9), minutes=dice.randint(0, 300))
+    won = _sent(deal, "deal.won", deal.won_at, stage="Closed Won")
+    sent.append(replace(won, at=later) if deal.fate == "late" else won)
     if deal.fate == "updated":
         quantity = int(deal.lines[0]["quantity"]) + dice.choice((-1, 1, 2)) or 1
         deal.lines = [_line(_product(deal.lines[0]["sku"]), quantity), *deal.lines[1:]]
         sent.append(_sent(deal, "deal.updated", later, stage="Closed Won"))
-    elif deal.fate:
+    elif deal.fate == "reassigned":
+        deal.owner, deal.splits = _colleague(deal.owner), []
+        sent.append(_sent(deal, "deal.updated", later, stage="Closed Won"))
+    elif deal.fate == "deleted":
+        sent.append(_sent(deal, "deal.deleted", later, stage="Closed Won"))
+    elif deal.fate in GONE:
         sent.append(_sent(deal, "deal.reopened", later, stage="Negotiation"))
     if deal.fate == "lost":
         sent.append(_sent(deal, "deal.lost", later + timedelta(days=1), stage="Closed Lost"))
     return sent
+
+
+def _colleague(owner: Person) -> Person:
+    """The next one of the same team or partner who sells, whose pages show nothing of their own."""
+    others = [
+        one for one in everybody()
+        if (one.team, one.partner, one.job) == (owner.team, owner.partner, owner.job)
+        and one.name not in (REP.name, PARTNER_PERSON.name)
+    ]  # fmt: skip
+    place = next((n for n, one in enumerate(others) if one.name == owner.name), 0)
+    return others[(place + 1) % len(others)]
 
 
 def _product(sku: str) -> tuple:
@@ -199,6 +221,16 @@ def _never_won(dice: random.Random, now: datetime, n: int) -> list[Sent]:
     if n % 3 == 0:
         sent.append(_sent(deal, "deal.lost", deal.won_at + timedelta(days=2), stage="Closed Lost"))
     return sent
+
+
+def _abroad(now: datetime) -> Sent:
+    """A deal in Canadian dollars, for which nobody has entered a rate of its day: it waits on the exceptions lists."""
+    dice = random.Random(SEED + 3)
+    owner = next(person for person in everybody() if person.name == "Liam O'Connor")
+    deal = _deal(dice, now, owner, 11)
+    deal.number, deal.currency, deal.splits = 4990, "CAD", []
+    deal.account |= {"name": "Port of Hamilton Harbour", "industry": "Transport"}
+    return _sent(deal, "deal.won", deal.won_at, stage="Closed Won")
 
 
 def _sent(deal: Deal, kind: str, at: datetime, stage: str) -> Sent:
@@ -217,7 +249,7 @@ def event_of(deal: Deal, kind: str, at: datetime, stage: str) -> dict:
         "close_date": f"{deal.won_at:%Y-%m-%d}",
         "participant": {"external_user_id": deal.owner.key},
         "amount": f"{deal.amount}",
-        "currency": "USD",
+        "currency": deal.currency,
         "object": {"type": "deal", "id": f"D-{deal.number}", "version": moment},
         "account": deal.account,
         "lines": deal.lines,
@@ -248,7 +280,7 @@ def troubled(now: datetime) -> list[Sent]:
 
 def owned(deals: list[Deal], key: str, days: int) -> Decimal:
     """What this owner won in the last `days` days and still stands, in major units."""
-    standing = (deal for deal in deals if deal.owner.key == key and deal.fate not in ("reopened", "lost"))
+    standing = (deal for deal in deals if deal.owner.key == key and deal.fate not in GONE)
     return sum((deal.amount for deal in standing if deal.days <= days), Decimal(0))
 
 

@@ -36,6 +36,11 @@ AUDITOR = SignIn("Auditor", "Helen Brandt", "auditor")
 SIGN_INS = (
     REP, MANAGER, SECOND_MANAGER, FINANCE, SECOND_FINANCE, PARTNER_ADMIN, PARTNER_PERSON, ADMINISTRATOR, AUDITOR,
 )  # fmt: skip
+OTHER_PARTNER_ADMINS = (
+    SignIn("Partner administrator", "Clara Hoffmann", "partner_admin"),
+    SignIn("Partner administrator", "Émile Tremblay", "partner_admin"),
+)
+"""They file their partners' claims. The sign-in page does not offer them."""
 
 
 @dataclass(frozen=True)

@@ -2,11 +2,23 @@
 
 from datetime import date, timedelta
 
-RENEWALS, QUOTA, BONUS, SPIFF, CHANNEL, ROADSHOW, ATTACH, REFERRAL, KICKOFF = (
-    "renewals", "quota", "bonus", "spiff", "channel", "roadshow", "attach", "referral", "kickoff",
+RENEWALS, QUOTA, BONUS, SPIFF, CHANNEL, ROADSHOW, ATTACH, REFERRAL, KICKOFF, SEATS, BIG_DEALS, CLAIMS, RACE, TOP_SELLER = (
+    "renewals", "quota", "bonus", "spiff", "channel", "roadshow", "attach", "referral", "kickoff", "seats", "big-deals",
+    "claims", "race", "top-seller",
 )  # fmt: skip
+FAMILIES = {
+    "quota": (QUOTA,),
+    "spiff": (SPIFF, SEATS, ATTACH),
+    "channel": (CHANNEL, CLAIMS),
+    "deal_bonus": (BONUS, BIG_DEALS),
+    "contest": (RACE, TOP_SELLER),
+}
+"""Template -> the programs of that kind that run, or ran, at Brightwater."""
 EMAIL = {"type": "DigitalDelivery", "channel": "email"}
 OWN_PEOPLE = {"types": ["employee", "contractor"]}
+SENTRY = {"group": "sentry", "rule": "highest"}
+"""A deal with a firewall and seats is rewarded by one of the two Sentry programs, the one that pays more."""
+NEW_BUSINESS = {"field": "attributes.renewal", "op": "eq", "value": False}
 SECURITY = {"field": "line.family", "op": "eq", "value": "Security"}
 
 
@@ -60,7 +72,7 @@ def documents(today: date) -> dict[str, dict]:
         SPIFF: _document(
             today, -60, 30, name="Sentry launch SPIFF", template="spiff", eligible=OWN_PEOPLE,
             qualifies=_won(field="lines.sku", op="eq", value="SNT-EDGE"),
-            rewards=[{"type": "per_deal", "amount": "20.00"}], caps={"participant": "500.00"},
+            rewards=[{"type": "per_deal", "amount": "20.00"}], caps={"participant": "500.00"}, stacking=SENTRY,
             payout={"when": "instant", "minimum": "5.00"}, delivery={"type": "Links", "products": ["ANYCARD"]},
             personalization={"from_name": "Product Marketing", "message": "Thank you for putting Sentry on the map."},
         ),
@@ -84,6 +96,51 @@ def documents(today: date) -> dict[str, dict]:
             measure={"metric": "quantity", "lines": {"field": "line.sku", "op": "eq", "value": "CARE"}},
             rewards=[{"type": "per_unit", "amount": "5.00"}],
             payout={"when": "weekly", "minimum": "10.00"}, delivery=EMAIL | {"products": ["BLUEBIRD"]},
+        ),
+        SEATS: _document(
+            today, -55, 35, name="Sentry Cloud seats SPIFF", template="spiff", eligible=OWN_PEOPLE,
+            measure={"metric": "quantity", "lines": {"field": "line.sku", "op": "eq", "value": "SNT-CLOUD"}},
+            credit={"to": "splits"}, period="month", rewards=[{"type": "per_unit", "amount": "0.60"}],
+            caps={"deal": "40.00", "period": "150.00"}, stacking=SENTRY,
+            payout={"when": "weekly", "minimum": "10.00"}, delivery=EMAIL | {"products": ["BLUEBIRD"]},
+            personalization={"from_name": "Product Marketing", "message": "Every seat counts. Thank you."},
+        ),
+        BIG_DEALS: _document(
+            today, -63, 28, name="Big deal bonus", template="deal_bonus", eligible=OWN_PEOPLE,
+            qualifies=_won(**NEW_BUSINESS), period="month",
+            rewards=[{"type": "bands", "over": "deal", "mode": "whole", "bands": [
+                {"from": "15000", "amount": "40.00"}, {"from": "25000", "amount": "90.00"},
+                {"from": "40000", "rate": "0.4"}]}],
+            caps={"deal": "250.00", "participant": "1500.00"},
+            payout={"when": "monthly", "minimum": "10.00"}, delivery=EMAIL | {"products": ["HARBOR"]},
+            personalization={"from_name": "Ruth Adeyemi", "message": "The large ones take patience. Well done."},
+        ),
+        CLAIMS: _document(
+            today, -62, 40, name="Relay reseller claims", template="channel", grace_days=30,
+            eligible={"types": ["partner"], "partner_tiers": ["gold", "silver", "bronze"]},
+            qualifies={"all": [{"field": "kind", "op": "eq", "value": "claim.submitted"},
+                               {"field": "lines.sku", "op": "starts_with", "value": "RLY-"}]},
+            measure={"metric": "quantity", "lines": {"field": "line.sku", "op": "starts_with", "value": "RLY-"}},
+            period="month", rewards=[{"type": "per_unit", "amount": "8.00"}],
+            partner_multipliers={"gold": "1.5", "silver": "1.25"}, caps={"deal": "200.00", "period": "600.00"},
+            payout={"when": "monthly", "minimum": "15.00"}, delivery={"type": "Links", "products": ["RIDELINE"]},
+            personalization={"from_name": "Brightwater Partners", "message": "Thank you for every Relay you install."},
+        ),
+        RACE: _document(
+            today, -76, -41, name="Team race to the summit", template="contest", grace_days=3, eligible=OWN_PEOPLE,
+            qualifies=_won(**NEW_BUSINESS), measure={"metric": "deals"},
+            rewards=[{"type": "rank", "by": "team", "ties": "earliest", "minimum": "5", "prizes": [
+                {"ranks": "1", "amount": "1200.00"}, {"ranks": "2", "amount": "600.00"}]}],
+            payout={"when": "at_close", "minimum": "5.00"}, delivery=EMAIL | {"products": ["HARBOR"]},
+            personalization={"from_name": "Ruth Adeyemi", "message": "You got there together."},
+        ),
+        TOP_SELLER: _document(
+            today, -40, 20, name="Top sellers of the quarter", template="contest", grace_days=3, eligible=OWN_PEOPLE,
+            qualifies=_won(**NEW_BUSINESS), credit={"to": "splits"},
+            rewards=[{"type": "rank", "by": "participant", "ties": "split", "minimum": "20000", "prizes": [
+                {"ranks": "1", "amount": "750.00"}, {"ranks": "2", "amount": "400.00"}, {"ranks": "3-5", "amount": "150.00"}]}],
+            payout={"when": "at_close"}, delivery=EMAIL | {"products": ["STAYWELL"]},
+            personalization={"from_name": "Sales Leadership", "message": "Nobody sold more. Congratulations!"},
         ),
         REFERRAL: _document(
             today, 10, 100, name="Referral club", template="milestone", eligible={"types": ["partner"]},

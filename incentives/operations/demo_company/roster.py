@@ -64,7 +64,7 @@ def _users(company: Company) -> None:
     first = people.ADMINISTRATOR
     admin = User.objects.create_superuser(first.email, people.PASSWORD, name=first.name)
     company.users[first.name] = admin
-    for one in people.SIGN_INS:
+    for one in (*people.SIGN_INS, *people.OTHER_PARTNER_ADMINS):
         if one is first:
             continue
         user = accounts.invite(email=one.email, name=one.name, roles={one.role}, actor=admin)

@@ -1,5 +1,7 @@
 """What a program would pay over a history in files. Touches no database. The files: docs/program-definition.md."""
 
+import codecs
+import io
 import json
 import sys
 from collections.abc import Callable, Iterator
@@ -48,6 +50,7 @@ class Command(BaseCommand):
         parser.add_argument("--json", action="store_true", help="print one JSON document instead of tables")
 
     def handle(self, *, program, activities, participants, targets=None, rates=None, sensitivity=None, **options):
+        self._write_utf8()
         names = [program] if isinstance(program, str) else program
         try:
             check(names, [activities, participants, targets, rates], sensitivity)
@@ -62,6 +65,13 @@ class Command(BaseCommand):
             self.stdout.write("")
         else:
             self.stdout.write("\n\n".join(map(table, results)))
+
+    def _write_utf8(self) -> None:
+        """Whatever the locale says. Half a surrogate pair becomes \\udxxx, which in JSON is what it was read from."""
+        for stream in (self.stdout, self.stderr):
+            out = getattr(stream, "_out", None)
+            if isinstance(out, io.TextIOWrapper):
+                out.reconfigure(encoding="utf-8", errors="backslashreplace")
 
 
 def check(programs: list[str], files: list[str | None], sensitivity: int | None) -> None:
@@ -135,7 +145,7 @@ def read_lines(name: str, add: Callable[[Any], None]) -> None:
             where = f"{shown_name(name)}, line {number}"
             if len(line) > MAX_LINE:
                 raise BadInput(f"{where}: longer than {MAX_LINE:,} bytes; expected one object per line.")
-            if not line.isspace():
+            if line.removeprefix(codecs.BOM_UTF8).strip():
                 read_line(where, line, add, first=number == 1)
 
 
