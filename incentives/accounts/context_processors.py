@@ -41,7 +41,10 @@ GROUPS = [  # (heading or None, entries: url name, label, icon, permission or No
         [
             ("payouts:list", _("Payouts"), "payouts", "payouts.view"),
             ("payouts:orders", _("Orders"), "orders", "orders.view"),
+            ("payouts:holds", _("Holds"), "pause", "payouts.view"),
+            ("payouts:recovery", _("Recovery"), "refresh", "recovery.view"),
             ("ledger:budgets", _("Budgets"), "budgets", "budgets.view"),
+            ("payouts:months", _("Months"), "calendar", "periods.view"),
             ("ledger:rates", _("Exchange rates"), "refresh", "rates.view"),
             ("reports:list", _("Reports"), "reports", "reports.view"),
         ],
