@@ -13,6 +13,7 @@ from incentives.crm.models import Connection
 from incentives.earnings.evaluate import evaluate as run_evaluation
 from incentives.ledger import services as ledger
 from incentives.participants.models import Participant, Partner, Team
+from incentives.programs import review, review_limits
 from incentives.programs import services as programs
 from rewards.models import Product
 from rewards.money import Money
@@ -114,12 +115,21 @@ def definition(**changes) -> dict:
 
 
 def make_program(*, budget=None, manager: User | None = None, launched: bool = True, funded: str = "0", **changes):
-    """A program by `definition(**changes)`, launched by its manager with a budget of its own."""
+    """A program by `definition(**changes)`, launched by its manager with a budget of its own. A second manager publishes
+    it where its budget asks for one."""
     manager = manager or make_user("manager")
     document = definition(**changes)
     budget = budget or make_budget(funded=funded, currency=document["currency"])
     program = programs.create_program(document=document, actor=manager, budget=budget)
-    return programs.launch(program=program, actor=manager) if launched else program
+    return publish(program, manager) if launched else program
+
+
+def publish(program, manager: User, **start):
+    """Publish the draft version as its manager, by a review of somebody else's where the budget asks for one."""
+    if not review_limits.asks(program.budget, manager):
+        return programs.launch(program=program, actor=manager, **start)
+    draft = review.request_review(program=program, actor=manager, **start)
+    return review.confirm_review(program=program, actor=make_user("manager"), seen_digest=draft.digest)
 
 
 def make_product(product_id: str = "DEMO", *, values=(500, 25_000), **fields) -> Product:

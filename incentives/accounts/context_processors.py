@@ -41,6 +41,7 @@ GROUPS = [  # (heading or None, entries: url name, label, icon, permission or No
             ("payouts:list", _("Payouts"), "payouts", "payouts.view"),
             ("payouts:orders", _("Orders"), "orders", "orders.view"),
             ("ledger:budgets", _("Budgets"), "budgets", "budgets.view"),
+            ("ledger:rates", _("Exchange rates"), "refresh", "rates.view"),
             ("reports:list", _("Reports"), "reports", "reports.view"),
         ],
     ),

@@ -16,6 +16,8 @@ GRANTS: dict[str, frozenset[str]] = {
     "programs.publish": frozenset({M}),
     "programs.simulate": frozenset({M, F}),
     "programs.review": frozenset({M}),
+    "review_limits.view": frozenset({M, F, A, AU}),
+    "review_limits.edit": frozenset({F, A}),
     "activities.view": frozenset({M, F, A, AU}),
     "activities.import": frozenset({M, A}),
     "activities.repair": frozenset({M, A}),

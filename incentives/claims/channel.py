@@ -3,7 +3,6 @@
 from dataclasses import dataclass
 from datetime import UTC, datetime, time, timedelta
 from decimal import Decimal
-from functools import lru_cache
 from zoneinfo import ZoneInfo
 
 from django.utils import formats, timezone
@@ -14,22 +13,18 @@ from incentives.participants.models import Participant
 from incentives.participants.selectors import roster_row
 from incentives.programs.models import Enrollment, Program, ProgramStop, ProgramVersion
 from incentives.programs.rules.conditions import tests
-from incentives.programs.rules.crediting import condition_of, credits_for, ineligible
+from incentives.programs.rules.crediting import condition_of, ineligible
 from incentives.programs.rules.facts import Fact, Person
-from incentives.programs.rules.parsing import parse_definition
 from incentives.programs.rules.periods import closes_at
 from incentives.programs.rules.schema import Definition
+from incentives.programs.rules.timeline import Timeline
+from incentives.programs.versions import timeline_of
 
 KIND = "claim.submitted"
 RESUBMIT = timedelta(days=14)
 """So long a returned claim may be sent again, even when the program's own deadline has passed meanwhile."""
 TAKING = (Program.Status.ACTIVE, Program.Status.PAUSED, Program.Status.CLOSING)
 """A pause stops payouts, not the count."""
-
-
-@lru_cache(maxsize=256)
-def _parsed(digest: str, version_id: int) -> Definition:
-    return parse_definition(ProgramVersion.objects.get(pk=version_id).definition)
 
 
 def takes_claims(definition: Definition) -> bool:
@@ -41,16 +36,14 @@ def takes_claims(definition: Definition) -> bool:
     return False
 
 
-def definition_of(program: Program, moment: datetime | None = None) -> Definition | None:
-    """The published definition that governs a fact that counts at `moment` (now): None for a first draft."""
-    return _governing(program.versions.filter(published_at__isnull=False).defer("definition"), moment)
+def timeline(program: Program) -> Timeline:
+    """The published versions and when each governs. The program was launched: it has some."""
+    return timeline_of(program.versions.filter(published_at__isnull=False))
 
 
-def _governing(versions, moment: datetime | None) -> Definition | None:
-    moment = moment or timezone.now()
-    found = [v for v in versions if v.starts_at is None or v.starts_at <= moment] or list(versions)
-    newest = max(found, key=lambda version: version.number, default=None)
-    return _parsed(newest.digest, newest.pk) if newest else None
+def definition_of(program: Program) -> Definition:
+    """The version that governs at the program's end: its days, zone and grace are those that count."""
+    return timeline(program).last.definition
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,28 +56,35 @@ class Offer:
 
 
 def offers(people: list[Participant]) -> list[Offer]:
-    """Programs that take claims from any of `people` now, the first to close first. Three queries."""
+    """Programs that take claims from any of `people` now, the first to close first. Three queries.
+
+    A version that governed earlier sales counts as well: the sale's own day decides when the claim is sent.
+    """
     people = [person for person in people if person.active and person.partner_id and person.partner.active]
     if not people:
         return []
     now, by_program = timezone.now(), {}
     rows = ProgramVersion.objects.filter(program__status__in=TAKING, published_at__isnull=False)
-    for version in rows.select_related("program").defer("definition"):
+    for version in rows.select_related("program"):
         by_program.setdefault(version.program, []).append(version)
-    chosen = _enrolled(people, by_program)
+    chosen = _enrolments(people, by_program)
     found = []
     for program, versions in by_program.items():
-        definition = _governing(versions, now)
-        if not takes_claims(definition) or closes_at(definition) <= now:
-            continue
-        if any(not _ineligible(definition, person, chosen.get((program.pk, person.pk))) for person in people):
-            found.append(Offer(program, definition, closes_at(definition)))
+        line = timeline_of(versions)
+        closes, enrolment = closes_at(line.last.definition), chosen.get(program.pk, {})
+        taking = [part.definition for part in line.segments if takes_claims(part.definition)]
+        if closes > now and any(not ineligible(part, person_of(who), enrolment) for part in taking for who in people):
+            found.append(Offer(program, line.at(now).definition, closes))
     return sorted(found, key=lambda offer: (offer.closes_at, offer.program.name))
 
 
-def _enrolled(people, programs) -> dict[tuple[int, int], str]:
+def _enrolments(people, programs) -> dict[int, dict[str, str]]:
+    """Program id -> participant key -> invited or excluded. One query."""
+    keys, found = {person.pk: person.key for person in people}, {}
     rows = Enrollment.objects.filter(participant__in=people, program__in=list(programs))
-    return {(program, person): state for program, person, state in rows.values_list("program", "participant", "state")}
+    for program, person, state in rows.values_list("program", "participant", "state"):
+        found.setdefault(program, {})[keys[person]] = state
+    return found
 
 
 def person_of(participant: Participant) -> Person:
@@ -93,17 +93,6 @@ def person_of(participant: Participant) -> Person:
     names = ("type", "team", "manager", "partner", "partner_tier", "region", "name")
     dates = {"started_on": participant.started_on, "ended_on": participant.ended_on}
     return Person(key=row["external_user_id"], **{name: row[name] for name in names}, **dates)
-
-
-def _ineligible(definition: Definition, participant: Participant, enrolled: str | None) -> str:
-    """Why not, in words; empty when they may. Invited people need not match, excluded ones are out whatever they match."""
-    if enrolled == Enrollment.State.EXCLUDED:
-        return _("You are not part of this program.")
-    if enrolled == Enrollment.State.INVITED:
-        return ""
-    if definition.eligible.invited_only:
-        return _("Only people who were invited take part in this program.")
-    return ineligible(definition, person_of(participant))
 
 
 # --- until when ---------------------------------------------------------------------------------------------------------
@@ -182,6 +171,7 @@ def fact_of(claim: Claim, definition: Definition) -> Fact:
         external_id=str(claim.public_id),
         object_type="claim",
         object_id=str(claim.public_id),
+        received_at=claim.submitted_at or timezone.now(),
     )
 
 
@@ -194,23 +184,14 @@ class Verdict:
     mend: str = ""
 
 
-def verdict(claim: Claim, definition: Definition) -> Verdict:
+def verdict(claim: Claim) -> Verdict:
     """Whether the claim will earn anything once approved, by the program's own rules. The claim must be complete."""
-    person = person_of(claim.participant)
-    enrolled = _enrolled([claim.participant], [claim.program]).get((claim.program_id, claim.participant_id))
-    if why := _ineligible(definition, claim.participant, enrolled):
-        return Verdict(False, why=_("Not eligible: %(why)s") % {"why": why})
-    result = credits_for(definition, fact_of(claim, definition), {person.key: person})
+    line, person = timeline(claim.program), person_of(claim.participant)
+    enrolment = _enrolments([claim.participant], [claim.program]).get(claim.program_id, {})
+    stops = tuple(ProgramStop.objects.filter(program=claim.program).values_list("stopped_at", "resumed_at"))
+    fact = fact_of(claim, line.last.definition)
+    result = line.credits(fact, {person.key: person}, enrolment=enrolment, stops=stops)
     if result.credits:
         return Verdict(True)
-    stands = [r for r in result.reasons if not (r.code == "not_eligible" and enrolled == Enrollment.State.INVITED)]
-    if not stands:
-        return Verdict(True)
-    if stands[0].exception:
-        return Verdict(True, mend=stands[0].message)
-    return Verdict(False, why=stands[0].message)
-
-
-def stopped(program: Program) -> bool:
-    """Whether the program has run out: what is received now does not count."""
-    return ProgramStop.objects.filter(program=program, resumed_at__isnull=True).exists()
+    first = result.reasons[0]
+    return Verdict(True, mend=first.message) if first.exception else Verdict(False, why=first.message)

@@ -7,6 +7,7 @@ from decimal import Decimal
 
 from django.db.models import Q
 from django.utils.translation import gettext as _
+from django.utils.translation import ngettext
 
 from incentives.claims.fingerprints import customer_key, serial_key
 from incentives.claims.models import Claim
@@ -95,7 +96,7 @@ def _day(claim: Claim, deal: ObjectState) -> tuple[int, str]:
     days = abs(((deal.close_date or deal.occurred_at.date()) - claim.invoice_date).days)
     if days > DAYS:
         return 0, ""
-    words = _("same day") if not days else _("%(n)s days apart") % {"n": days}
+    words = ngettext("%(n)s day apart", "%(n)s days apart", days) % {"n": days} if days else _("same day")
     return DAY - DAY * days // (2 * DAYS), words
 
 

@@ -78,8 +78,8 @@ class MyClaimsPage(PartnersPerson, ListPage):
         Column("person", _("Person"), "participant.name", sort="participant__name"),
         Column("program", _("Program"), "program.name", sort="program__name"),
         Column("invoice", _("Invoice"), "invoice_number", sort="invoice_number"),
-        Column("sale", _("Sale date"), "invoice_date", kind="date", sort="invoice_date"),
-        Column("sent", _("Sent"), "submitted_at", kind="time", sort="submitted_at"),
+        Column("sale", _("Sale date"), "invoice_date", kind="date", sort="invoice_date", phone="hide"),
+        Column("sent", _("Sent"), "submitted_at", kind="time", sort="submitted_at", phone="hide"),
         Column("reason", _("Reason"), screen=False),
     )  # fmt: skip
 

@@ -28,7 +28,7 @@ class ClaimsPage(ListPage):
     title = _("Claims")
     lead = _("Sales that partners' people report, with proof. What is approved counts as an activity.")
     search = ("invoice_number", "customer", "partner__name", "participant__name", "serials__serial")
-    search_hint = _("Invoice, customer, partner, person or serial number")
+    search_hint = _("Invoice, customer, partner, serial number")
     filterset_class = forms.ClaimFilters
     export_name, export_permission = "claims", "reports.export"
     default_sort = "waiting"
@@ -45,11 +45,11 @@ class ClaimsPage(ListPage):
     columns = (
         Column("reference", _("Claim"), sort="pk", link=True, note="customer"),
         Column("partner", _("Partner"), "partner.name", sort="partner__name", note="participant.name"),
-        Column("tier", _("Tier"), "partner.tier", sort="partner__tier"),
+        Column("tier", _("Tier"), "partner.tier", sort="partner__tier", phone="hide"),
         Column("person", _("Person"), "participant.name", screen=False),
         Column("program", _("Program"), "program.name", sort="program__name"),
         Column("invoice", _("Invoice"), "invoice_number", sort="invoice_number"),
-        Column("sale", _("Sale date"), "invoice_date", kind="date", sort="invoice_date"),
+        Column("sale", _("Sale date"), "invoice_date", kind="date", sort="invoice_date", phone="hide"),
         Column("amount", _("Amount"), kind="money", sort="amount_minor"),
         Column("waiting", _("Waits since"), "waiting_since", kind="time", sort="waiting_since"),
         Column("flag", _("Flagged"), lambda row: gettext("yes") if row.flagged else None, template="claims/_flag.html"),
@@ -94,17 +94,12 @@ class ClaimPage(DetailPage):
             "may_decide": not objection and not foreign,
             "objection": objection if self.request.user.can("claims.review") else "",
             "foreign": foreign and not objection,
-            "verdict": _verdict(thing),
+            "verdict": channel.verdict(thing),
             "remarks": remarks(thing),
             "outcome": selectors.outcome(thing),
             "events": wording.timeline_for_reviewer(selectors.events(thing)),
             **decision_forms(thing, any(live for _flag, live in standing) or any(match.strong for match in found)),
         }
-
-
-def _verdict(claim: Claim) -> channel.Verdict:
-    definition = channel.definition_of(claim.program)
-    return channel.verdict(claim, channel.definition_of(claim.program, channel.occurred_at(claim, definition)))
 
 
 def remarks(claim: Claim) -> list[str]:
@@ -144,6 +139,10 @@ class DecisionPage(ActionPage):
     def get_form_kwargs(self, thing) -> dict:
         seen = self.request.GET.get("seen", "")
         return {"initial": {"seen": int(seen) if seen.isascii() and seen.isdigit() else thing.version}}
+
+    def get_context(self, thing) -> dict:
+        facts = [thing.reference, thing.partner.name, thing.customer, str(thing.amount)]
+        return {"text": f"{', '.join(facts)}. {self.text}"}
 
     def perform(self, thing, data: dict) -> str:
         seen = data.pop("seen")

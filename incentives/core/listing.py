@@ -186,6 +186,8 @@ class ListPage(Guarded, View):
     """A sortable column's key, with a minus for descending. Empty: newest first by primary key."""
     actions: tuple[Link, ...] = ()
     bulk: Bulk | None = None
+    bulk_url = ""
+    """Where the ticked rows go, for a page whose address has arguments; else `bulk.to` names it."""
     export_name = ""
     """File name of exports, and their name in the audit trail. Empty: no exports."""
     export_permission: str | None = None

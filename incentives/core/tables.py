@@ -151,21 +151,26 @@ def _csv_lines(reader) -> Iterator[tuple[int, list]]:
 
 @contextmanager
 def _xlsx(path: Path) -> Iterator[Iterator[tuple[int, list]]]:
+    with path.open("rb") as file:  # openpyxl judges a path by its ending, an open file by what is in it
+        book = _workbook(file)
+        try:
+            yield _xlsx_lines(book.worksheets[0])
+        finally:
+            book.close()
+
+
+def _workbook(file):
     from openpyxl import load_workbook
 
     try:
-        with zipfile.ZipFile(path) as archive:
+        with zipfile.ZipFile(file) as archive:
             if sum(item.file_size for item in archive.infolist()) > MAX_UNPACKED:
                 raise BadFile("The spreadsheet is too large when unpacked.")
-        book = load_workbook(path, read_only=True, data_only=True, keep_links=False)
+        return load_workbook(file, read_only=True, data_only=True, keep_links=False)
     except BadFile:
         raise
     except Exception as exc:  # openpyxl raises whatever the broken file provokes
         raise BadFile("This is not a readable XLSX file.") from exc
-    try:
-        yield _xlsx_lines(book.worksheets[0])
-    finally:
-        book.close()
 
 
 def _xlsx_lines(sheet) -> Iterator[tuple[int, list]]:

@@ -25,8 +25,24 @@ def participations_of(pairs) -> dict[tuple[int, int], int]:
 
 
 def mark_dirty(participation_ids) -> None:
-    """Say that these must be scored again. Locks in id order."""
-    ids = sorted(participation_ids)
-    if ids:
-        list(Participation.objects.filter(pk__in=ids).select_for_update().order_by("pk").values_list("pk"))
-        Participation.objects.filter(pk__in=ids).update(dirty_seq=F("dirty_seq") + 1)
+    """Say that these must be scored again, and with them those of the same people that are scored beside them (stacking).
+
+    Locks in id order. What became visible while this waited for a lock is looked for again: of two transactions that
+    change what one person is credited, the second to get a lock in common marks whatever the first added.
+    """
+    wanted = set(participation_ids)
+    while wanted:
+        beside = _beside(wanted)
+        wanted |= beside
+        rows = Participation.objects.filter(pk__in=wanted)
+        list(rows.select_for_update(no_key=True).order_by("pk").values_list("pk"))
+        if not beside or _beside(wanted) <= wanted:
+            rows.update(dirty_seq=F("dirty_seq") + 1)
+            return
+
+
+def _beside(ids: set[int]) -> set[int]:
+    """All participations in stacking programs of the people whom these name in stacking programs: these among them."""
+    stacking = Participation.objects.filter(program__stacks=True)
+    people = stacking.filter(pk__in=ids).values("participant")
+    return set(stacking.filter(participant__in=people).values_list("pk", flat=True)) if ids else set()

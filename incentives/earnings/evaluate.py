@@ -8,7 +8,7 @@ leaves the rows due. Rows are claimed with SKIP LOCKED where the database has it
 import logging
 import time
 from collections import defaultdict
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from celery import current_app
 from django.db import transaction
@@ -19,9 +19,11 @@ from incentives.crm.models import ObjectState
 from incentives.earnings import contests
 from incentives.earnings.dirty import mark_dirty, participations_of
 from incentives.earnings.facts import counts, fact_of, people_in, people_of, targets_of
+from incentives.earnings.grouping import siblings_of, stacked
 from incentives.earnings.models import Credit, Earning, Participation, Scorecard
 from incentives.earnings.notice import notice_changes
 from incentives.earnings.running import Running, inputs_for, running_programs
+from incentives.earnings.stops import stop_spent_programs
 from incentives.ledger import accounts
 from incentives.ledger.models import Account
 from incentives.ledger.posting import Move, post_all
@@ -38,10 +40,19 @@ CARDS_AT_ONCE = 25
 def evaluate(*, limit: int = 10**9, seconds: float | None = None) -> dict[str, int]:
     """Credit and score until nothing is due, `limit` rows were handled or the time is up. Returns counts.
 
-    A repeat does nothing. Payouts are told at the end.
+    A repeat does nothing. Programs whose budget this has spent are stopped. Payouts are told at the end.
     """
     until = None if seconds is None else time.monotonic() + seconds
     done = {"credited": 0, "scored": 0, "earnings": 0}
+    _until_nothing_is_due(done, limit, until)
+    while done["scored"] and stop_spent_programs() and _in_time(until):  # what came in meanwhile no longer counts
+        _until_nothing_is_due(done, limit, until)
+    if done["scored"]:
+        nudge_payouts()
+    return done
+
+
+def _until_nothing_is_due(done: dict[str, int], limit: int, until: float | None) -> None:
     notice_changes()
     n = OBJECTS_AT_ONCE
     while done["credited"] < limit and n >= OBJECTS_AT_ONCE and _in_time(until):  # a batch not full was the last
@@ -49,9 +60,6 @@ def evaluate(*, limit: int = 10**9, seconds: float | None = None) -> dict[str, i
     _score(done, limit, until)
     while _in_time(until) and contests.settle():  # a new standing changes prizes, which are scored like anything else
         _score(done, limit, until)
-    if done["scored"]:
-        nudge_payouts()
-    return done
 
 
 def _score(done: dict[str, int], limit: int, until: float | None) -> None:
@@ -74,8 +82,11 @@ def something_is_due() -> bool:
 
 
 def sweep_once(limit: int = 2000) -> dict[str, int]:
-    """What the sweep calls: finds whatever a lost message left behind."""
-    return evaluate(limit=limit, seconds=20)
+    """What the sweep calls: finds whatever a lost message left behind, and budgets that lost their room otherwise."""
+    done = evaluate(limit=limit, seconds=20)
+    if not done["scored"]:
+        stop_spent_programs()
+    return done
 
 
 def nudge_payouts() -> None:
@@ -212,7 +223,22 @@ class Computed:
 
 
 def compute(participations: list[Participation]) -> list[Computed]:
-    """Score from the stored credits; writes nothing."""
+    """Score from the stored credits, beside what the same people have in other programs that stack; writes nothing."""
+    scored = _scored([*participations, *siblings_of(participations)])
+    stacking: dict[int, list[int]] = defaultdict(list)
+    for place, item in enumerate(scored):
+        if item.running is not None and item.running.program.stacks:
+            stacking[item.participation.participant_id].append(place)
+    for places in stacking.values():
+        if len(places) > 1:
+            cards = stacked([(scored[place].running, scored[place].scorecards) for place in places])
+            for place, found in zip(places, cards, strict=True):
+                scored[place] = replace(scored[place], scorecards=found)
+    return scored[: len(participations)]
+
+
+def _scored(participations: list[Participation]) -> list[Computed]:
+    """Each participation by itself."""
     rows = Participant.objects.filter(pk__in={p.participant_id for p in participations})
     people = people_in(rows.select_related("team", "partner"))
     credits = _credits_by_participation(participations, people.keys)

@@ -30,7 +30,7 @@ class People:
 
 
 def fact_of(state: ObjectState, people: People) -> Fact:
-    """The object as it stands now."""
+    """The object as it stands now; a row with the same attributes serves as well."""
     return Fact(
         id=str(state.pk),
         kind=state.kind,

@@ -5,8 +5,6 @@ rules (`rank_competitors`), over one row per participant that the database adds 
 the program is scored again. Pages, portal and wall screens all read `leaderboard`.
 """
 
-from collections import defaultdict
-from collections.abc import Iterable
 from dataclasses import dataclass
 from datetime import date, datetime
 from decimal import Decimal
@@ -21,19 +19,16 @@ from django.utils.translation import gettext, ngettext
 
 from incentives.core.templatetags.laurel import number
 from incentives.earnings.contests import ENDED, last_period
-from incentives.earnings.facts import people_in
-from incentives.earnings.models import ContestSeal, LeaderboardSnapshot, Participation, SealedStanding
+from incentives.earnings.models import LeaderboardSnapshot, Participation, SealedStanding
 from incentives.earnings.running import running_of
 from incentives.earnings.standings import group_names
 from incentives.participants.models import Participant
-from incentives.programs.models import Enrollment, Program, ProgramVersion
+from incentives.programs.models import Program
 from incentives.programs.rules.contests import BY_MEASURE, Competitor, rank_by_measure, rank_competitors, rank_rewards
-from incentives.programs.rules.crediting import ineligible
 from incentives.programs.rules.facts import NOTHING, Enrolment, Person, Standing
 from incentives.programs.rules.numbers import units
 from incentives.programs.rules.periods import closes_at
 from incentives.programs.rules.schema import Definition, Rank
-from incentives.programs.versions import timeline_of
 from rewards.money import Money
 
 KEPT_SECONDS = 120
@@ -378,52 +373,3 @@ def _sealed_person(place: dict, known) -> Row:
         place["rank"], place["tied"], place["group"], place["name"], team or partner or "", Decimal(place["measure"]),
         place["prize_minor"], 1, (pk, place["participant"]), (partner_id, partner) if partner_id else None,
     )  # fmt: skip
-
-
-# --- whose row --------------------------------------------------------------------------------------------------------
-def own_group(program: Program, board: Board, participant: Participant) -> str | None:
-    """What `participant` is called on this board; of a sealed team contest, the team at the seal."""
-    if board.reward.by == "participant":
-        return participant.key
-    seal = ContestSeal.objects.filter(program=program).first()
-    fixed = (seal.groups if seal else {}).get(str(participant.pk))
-    if fixed:
-        return fixed[0 if board.reward.by == "team" else 1]
-    found = participant.team if board.reward.by == "team" else participant.partner
-    return found.code if found else None
-
-
-def takes_part(program: Program, definition: Definition, participant: Participant) -> bool:
-    """Whether somebody is in the program: something of theirs counted, they were invited, or its rule lets them in."""
-    if program.status not in Program.SCORED:
-        return False
-    if program.participations.filter(participant=participant).exists():
-        return True
-    enrolled = program.enrollments.filter(participant=participant).first()
-    return _let_in(definition, participant, enrolled.state if enrolled else "")
-
-
-def programs_with(participant: Participant, programs: Iterable[Program]) -> list[tuple[Program, Definition]]:
-    """Those of `programs` that takes_part says yes to, with their definitions, in their order. Three queries."""
-    programs = [program for program in programs if program.status in Program.SCORED]
-    ids = [program.pk for program in programs]
-    versions = ProgramVersion.objects.filter(program__in=ids, published_at__isnull=False).defer("definition")
-    by_program: dict[int, list[ProgramVersion]] = defaultdict(list)
-    for version in versions:
-        by_program[version.program_id].append(version)
-    counted = set(
-        Participation.objects.filter(program__in=ids, participant=participant).values_list("program", flat=True)
-    )
-    enrolled = dict(Enrollment.objects.filter(program__in=ids, participant=participant).values_list("program", "state"))
-    found = []
-    for program in programs:
-        if program.pk in by_program:
-            definition = timeline_of(by_program[program.pk]).last.definition
-            if program.pk in counted or _let_in(definition, participant, enrolled.get(program.pk, "")):
-                found.append((program, definition))
-    return found
-
-
-def _let_in(definition: Definition, participant: Participant, enrolled: str) -> bool:
-    person = people_in([participant]).roster[participant.key]
-    return not ineligible(definition, person, {person.key: enrolled} if enrolled else NOTHING)

@@ -1,10 +1,11 @@
-"""What makes facts and scorecards due besides new facts: versions, targets, people, enrolment.
+"""What makes facts and scorecards due besides new facts: versions, targets, people, enrolment, exchange rates.
 
 Each change carries a mark of its own until the facts carry it, in one transaction: a crash on the way loses nothing, and a
 repeat notices nothing.
 """
 
 from collections import defaultdict
+from datetime import date
 
 from django.db import transaction
 from django.db.models import F, Q
@@ -12,16 +13,18 @@ from django.db.models import F, Q
 from incentives.crm.models import ObjectState
 from incentives.earnings.dirty import mark_dirty, participations_of
 from incentives.earnings.models import Participation
-from incentives.earnings.running import Running, running_programs
+from incentives.earnings.running import MARGIN, Running, running_programs
+from incentives.ledger.exchange import lock_rates
+from incentives.ledger.models import ExchangeRate, FormerRate
 from incentives.participants.models import Participant
-from incentives.programs.models import EnrollmentChange, Program, Target
+from incentives.programs.models import EnrollmentChange, Program, ProgramStop, Target
 
 AT_ONCE = 1000
 
 
 def notice_changes() -> int:
     """Notice everything that changed. Returns how many changes."""
-    return notice_published_versions() + notice_targets() + notice_people() + notice_enrolments()
+    return sum(notice() for notice in NOTICES)
 
 
 def credit_again(touched: Q) -> None:
@@ -113,3 +116,62 @@ def notice_enrolments() -> int:
                 mark_dirty(own.values_list("pk", flat=True))
         EnrollmentChange.objects.filter(pk__in=[mark.pk for mark in marks]).delete()
     return len(marks)
+
+
+def notice_rates() -> int:
+    """Rates that were set, changed or removed: facts in their currency near their days are credited anew. Returns how
+    many rates."""
+    due = ExchangeRate.objects.filter(to_credit=True).order_by("pk")
+    former = FormerRate.objects.order_by("pk")
+    if not due.exists() and not former.exists():
+        return 0
+    with transaction.atomic():
+        lock_rates()
+        rates = list(due.select_for_update(of=("self",), skip_locked=True)[:AT_ONCE])
+        gone = list(former.select_for_update(of=("self",), skip_locked=True)[:AT_ONCE])
+        into = {running.definition.currency for running in running_programs()}
+        days: dict[str, list[tuple[date, date]]] = defaultdict(list)
+        for rate in [*rates, *gone]:
+            if rate.to_currency in into:
+                days[rate.currency].append((rate.starts_on, rate.ends_on))
+        for currency, ranges in sorted(days.items()):
+            for first, last in _joined(ranges):
+                near = Q(occurred_at__date__range=(first, last)) | Q(close_date__range=(first, last))
+                credit_again(near & Q(currency=currency))
+        ExchangeRate.objects.filter(pk__in=[rate.pk for rate in rates]).update(to_credit=False)
+        FormerRate.objects.filter(pk__in=[rate.pk for rate in gone]).delete()
+    return len(rates) + len(gone)
+
+
+def _joined(ranges: list[tuple[date, date]]) -> list[tuple[date, date]]:
+    """Ranges of days, each a margin wider for the time zones, with those that touch made into one."""
+    found: list[tuple[date, date]] = []
+    for first, last in sorted((first - MARGIN, last + MARGIN) for first, last in ranges):
+        if found and first <= found[-1][1]:
+            found[-1] = found[-1][0], max(found[-1][1], last)
+        else:
+            found.append((first, last))
+    return found
+
+
+def notice_stops() -> int:
+    """Programs that ran out of money or went on: what was received since the stop is credited anew. Returns how many stops.
+
+    The mark is needed although a stop begins now: a fact may be credited while the stop is being recorded.
+    """
+    due = ProgramStop.objects.filter(to_credit=True).order_by("pk")
+    if not due.exists():
+        return 0
+    with transaction.atomic():
+        stops = list(due.select_for_update(of=("self",), skip_locked=True)[:AT_ONCE])
+        programs = {running.program.pk: running for running in running_programs()}
+        for stop in stops:
+            if running := programs.get(stop.program_id):
+                credit_again(running.near() & Q(received_at__gte=stop.stopped_at))
+        ProgramStop.objects.filter(pk__in=[stop.pk for stop in stops]).update(to_credit=False)
+    return len(stops)
+
+
+NOTICES = (
+    notice_published_versions, notice_targets, notice_people, notice_enrolments, notice_rates, notice_stops,
+)  # fmt: skip

@@ -53,6 +53,11 @@ class Running:
     def version_at(self, moment: datetime) -> ProgramVersion:
         return self.versions[self.timeline.at(moment).number]
 
+    def definition_of(self, number: int | None) -> Definition:
+        """Of the version a line names (Line.version), else of `version`."""
+        found = (segment.definition for segment in self.timeline.segments if segment.number == number)
+        return next(found, self.definition)
+
     def definition_for(self, fact: Fact) -> Definition:
         """The definition that judges the fact."""
         return self.timeline.of_fact(fact).definition

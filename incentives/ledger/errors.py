@@ -30,3 +30,7 @@ class KeyReused(DomainError):
 
 class BudgetInvalid(DomainError):
     code = "budget_invalid"
+
+
+class RateInvalid(DomainError):
+    code = "rate_invalid"

@@ -131,6 +131,18 @@ class ExchangeRate(models.Model):
         return f"1 {self.currency} = {self.rate} {self.to_currency} from {self.starts_on}"
 
 
+class FormerRate(models.Model):
+    """A mark: days of a pair that lost their rate. The earnings engine counts their facts anew and removes the row."""
+
+    currency = CurrencyField()
+    to_currency = CurrencyField()
+    starts_on = models.DateField()
+    ends_on = models.DateField()
+
+    def __str__(self):
+        return f"{self.currency} to {self.to_currency} from {self.starts_on}"
+
+
 class PeriodClose(models.Model):
     """A month that finance closed: nothing is booked into it any more until it is opened again, which is recorded.
 

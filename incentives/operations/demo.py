@@ -152,7 +152,7 @@ def commands(port: int, sandbox_port: int, quiet: bool) -> dict[str, str]:
     python = f"exec {sys.executable}"
     found = {
         "web": f"{python} -m gunicorn incentives.wsgi --bind 127.0.0.1:{port} --workers 1 --threads 8 --log-level warning",
-        "worker": f"{python} -m celery -q -A incentives worker -c 2 -Q default,payouts,notify -l ERROR --without-mingle",
+        "worker": f"{python} -m celery -q -A incentives worker -c 2 -Q default,payouts,notify,reports -l ERROR --without-mingle",
         "beat": f"{python} -m celery -q -A incentives beat -l ERROR",
         "sweep": f"{python} manage.py sweep --loop",
         "sandbox": (

@@ -13,7 +13,7 @@ from incentives.core.models import AuditEvent, Heartbeat
 from incentives.operations import health
 from incentives.operations.sweep import HEARTBEAT
 
-QUEUES = ("default", "payouts", "notify")
+QUEUES = ("default", "payouts", "notify", "reports")
 COUNTED = (
     ("rewards.RewardOrder", "orders"),
     ("payouts.Payout", "payouts"),

@@ -20,7 +20,7 @@ log = logging.getLogger(__name__)
 
 SWEEPERS = (
     "incentives.core.audit.seal",
-    "incentives.programs.services.advance_by_date",
+    "incentives.programs.life.advance_by_date",
     "incentives.programs.versions.follow_versions",
     "incentives.crm.tasks.sweep_once",
     "incentives.earnings.contests.seal_due",
@@ -28,6 +28,7 @@ SWEEPERS = (
     "incentives.earnings.snapshots.snapshot_due",
     "incentives.payouts.services.sweep_once",
     "rewards.sweep.sweep_once",
+    "incentives.simulations.services.sweep_once",
 )
 """Dotted paths in the order of the flow, so that one sweep carries a fact as far as it can go."""
 

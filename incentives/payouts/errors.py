@@ -32,7 +32,9 @@ class PayoutOnHold(DomainError):
 
     def __init__(self, holds):
         reasons = "; ".join(f"{hold.get_kind_display()}: {hold.reason}" for hold in holds)
-        super().__init__(f"This payout is on hold ({reasons}). Finance can lift the hold with a reason.")
+        others = [hold for hold in holds if hold.kind != "terms"]
+        lifted = "Finance can lift the hold with a reason." if others else "It is lifted when they accept them."
+        super().__init__(f"This payout is on hold ({reasons}). {lifted}")
 
 
 class CannotBuild(DomainError):

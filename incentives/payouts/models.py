@@ -221,6 +221,7 @@ class Hold(models.Model):
         CONTACT = "contact", _("Address missing")
         CONTACT_CHANGED = "contact_changed", _("Address changed lately")
         SAME_CONTACT = "same_contact", _("Same address as somebody else")
+        TERMS = "terms", _("Terms not accepted")
         REVIEW = "review", _("Held for review")
 
     payout = models.ForeignKey(Payout, on_delete=models.PROTECT, related_name="holds")

@@ -1,5 +1,10 @@
 """Which approval steps a payout must pass, and who made it."""
 
+from functools import reduce
+from operator import or_
+
+from django.db.models import Q
+
 from incentives.claims import selectors as claims
 from incentives.payouts.models import ApprovalPolicy, Payout
 
@@ -32,14 +37,22 @@ def unconfirmed_editors() -> list[int]:
     return list(changed.order_by().values_list("edited_by", flat=True).distinct())
 
 
+WROTE = ("created_by", "edited_by", "published_by", "writers")
+"""Who had a hand in a program version: its writers, and who published it (a reviewer too)."""
+
+
+def wrote_rules(user) -> Q:
+    """Of a payout's lines: this person wrote or published the rules behind it."""
+    return reduce(or_, (Q(**{f"earning__version__{role}": user}) for role in WROTE))
+
+
 def makers_of(payout: Payout) -> set[int]:
     """User ids of everybody who created or changed what this payout pays: who submitted it, who wrote or published
     the rules its earnings came from, who had changed an approval policy alone, and who approved a claim it pays. Source:
     promise 6."""
     ids = {payout.submitted_by_id, *payout.policy_editors.values_list("pk", flat=True)}
-    versions = payout.allocations.values_list("earning__version__created_by", "earning__version__published_by")
-    for created_by, published_by in versions.distinct():
-        ids |= {created_by, published_by}
+    for row in payout.allocations.values_list(*(f"earning__version__{role}" for role in WROTE)).distinct():
+        ids |= set(row)
     return (ids | approvers_of_claims(payout)) - {None}
 
 

@@ -28,7 +28,7 @@ from incentives.earnings.models import Earning, Participation
 from incentives.payouts import wording
 from incentives.payouts.errors import CannotBuild
 from incentives.payouts.models import Approval, Hold, Payout, PayoutEarning
-from incentives.payouts.policies import PERMISSION, approvers_of_claims
+from incentives.payouts.policies import PERMISSION, approvers_of_claims, wrote_rules
 from incentives.payouts.services.build import CARDS_AT_ONCE, Plan, Skipped, obstacle, plan_for
 from incentives.payouts.services.policies import MOST_STEPS
 from incentives.programs.models import Program
@@ -68,9 +68,7 @@ def _mine(user) -> Q:
     next_step = Q(pk__in=[])
     for number in range(MOST_STEPS):
         next_step |= Q(given=number) & Q(**{f"steps__{number}__in": roles})
-    wrote = PayoutEarning.objects.filter(payout=OuterRef("pk")).filter(
-        Q(earning__version__created_by=user) | Q(earning__version__published_by=user)
-    )
+    wrote = PayoutEarning.objects.filter(wrote_rules(user), payout=OuterRef("pk"))
     decided = Approval.objects.filter(payout=OuterRef("pk"), actor=user)
     reviewed = approved_by(user).filter(program=OuterRef("program"), participant=OuterRef("participant"))
     edited = Payout.policy_editors.through.objects.filter(payout=OuterRef("pk"), user=user)
@@ -86,8 +84,7 @@ def objection(payout: Payout, user) -> str:
         return wording.RECEIVES
     if payout.submitted_by_id == user.pk:
         return wording.SUBMITTED
-    versions = payout.allocations.filter(Q(earning__version__created_by=user) | Q(earning__version__published_by=user))
-    if versions.exists():
+    if payout.allocations.filter(wrote_rules(user)).exists():
         return wording.WROTE_RULES
     if payout.policy_editors.filter(pk=user.pk).exists():
         return wording.CHANGED_POLICY

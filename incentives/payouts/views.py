@@ -139,7 +139,12 @@ def allocations(payout: Payout):
 
 
 def hold_row(hold: Hold) -> dict:
-    return {"hold": hold, "form": ReasonForm(auto_id=f"lift_{hold.pk}_%s"), "funding": hold.kind == Hold.Kind.FUNDING}
+    return {
+        "hold": hold,
+        "form": ReasonForm(auto_id=f"lift_{hold.pk}_%s"),
+        "funding": hold.kind == Hold.Kind.FUNDING,
+        "terms": hold.kind == Hold.Kind.TERMS,
+    }
 
 
 def earning_row(row) -> dict:

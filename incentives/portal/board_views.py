@@ -9,8 +9,9 @@ from django.utils.translation import gettext_lazy as _
 from django.views import View
 
 from incentives.core.pages import crumbs
+from incentives.earnings.board_access import takes_part
 from incentives.earnings.board_views import REFRESH_SECONDS, in_zone
-from incentives.earnings.leaderboards import boards_of, leaderboard, ruling, takes_part
+from incentives.earnings.leaderboards import boards_of, leaderboard, ruling
 from incentives.earnings.wording import prize_words, rule_words
 from incentives.portal import boards
 from incentives.portal.views import Mine

@@ -7,14 +7,13 @@ from datetime import timedelta
 from django.db.models import Q
 from django.utils import timezone
 
+from incentives.earnings.board_access import own_group, programs_with
 from incentives.earnings.leaderboards import (
     Board,
     Leaderboard,
     Shown,
     boards_of,
     leaderboard,
-    own_group,
-    programs_with,
 )
 from incentives.participants.models import Participant
 from incentives.programs.models import Program

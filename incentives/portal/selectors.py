@@ -17,6 +17,7 @@ from incentives.participants.models import Participant
 from incentives.payouts import selectors as payouts
 from incentives.payouts.models import Approval, Hold, Payout
 from incentives.portal.progress import Progress, progress_of
+from incentives.programs import review
 from incentives.programs.models import Program, ProgramVersion, Target
 from incentives.programs.rules.parsing import parse_definition
 from rewards import channel as channels
@@ -48,12 +49,13 @@ def month_start(now: datetime | None = None) -> datetime:
 
 
 # --- manager ------------------------------------------------------------------------------------------------------------
-def manager_home() -> dict:
+def manager_home(user) -> dict:
     due = payouts.due_by_program()
     running = list(Program.objects.filter(status__in=RUNNING).select_related("budget").order_by("ends_on")[:SHOWN])
     figures = budget_figures({p.budget for p in running if p.budget})
     earned = earned_by_program(running)
     return {
+        "reviews": list(review.waiting_for(user)[:SHOWN]),
         "drafts": list(Program.objects.filter(status=Program.Status.DRAFT).order_by("starts_on")[:SHOWN]),
         "due": [(p, *due[p.pk]) for p in Program.objects.filter(pk__in=due).order_by("name")],
         "due_sums": sums((money.currency, money.minor) for _, money in due.values()),

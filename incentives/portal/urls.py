@@ -2,7 +2,7 @@
 
 from django.urls import path
 
-from incentives.portal import board_views, views
+from incentives.portal import board_views, terms_views, views
 
 app_name = "portal"
 urlpatterns = [
@@ -11,6 +11,8 @@ urlpatterns = [
     path("me/rewards/", views.RewardsPage.as_view(), name="rewards"),
     path("me/rewards/<uuid:public_id>/reveal/", views.RevealPage.as_view(), name="reveal"),
     path("me/statement/", views.StatementPage.as_view(), name="statement"),
+    path("me/terms/", terms_views.TermsPage.as_view(), name="terms"),
+    path("me/terms/<uuid:public_id>/", terms_views.TermsTextPage.as_view(), name="terms-text"),
     path("me/boards/", board_views.BoardsPage.as_view(), name="boards"),
     path("me/boards/<uuid:public_id>/", board_views.BoardPage.as_view(), name="board"),
     path("me/people/", views.TeamPage.as_view(), name="people"),

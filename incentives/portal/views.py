@@ -20,6 +20,7 @@ from incentives.core.pages import crumbs
 from incentives.payouts import wording
 from incentives.payouts.models import Payout
 from incentives.portal import selectors
+from incentives.programs import terms
 from rewards import services as rewards
 from rewards.errors import RewardError
 from rewards.models import DeliveryType, RewardOrder
@@ -39,7 +40,7 @@ class HomePage(Guarded, View):
         if roles.isdisjoint(STAFF):
             return redirect("portal:me")
         sections = {
-            "manager": selectors.manager_home() if Role.MANAGER in roles else None,
+            "manager": selectors.manager_home(request.user) if Role.MANAGER in roles else None,
             "finance": selectors.finance_home(request.user) if Role.FINANCE in roles else None,
             "administrator": selectors.administrator_home() if Role.ADMINISTRATOR in roles else None,
             "auditor": selectors.auditor_home() if Role.AUDITOR in roles else None,
@@ -73,6 +74,7 @@ class MePage(Mine, View):
             "rewards": rewards_now,
             "latest": list(selectors.own_earnings(mine)[:LATEST]),
             "is_partner_admin": partner_of(request.user) is not None,
+            "open_terms": [item for item in terms.of_participant(mine) if item.is_open],
         }
         return render(request, "portal/me.html", context)
 

@@ -1,5 +1,7 @@
 """Writing a program: from a starting point to a draft, and from a version to the next."""
 
+from uuid import UUID
+
 from django.contrib import messages
 from django.http import Http404
 from django.shortcuts import redirect, render
@@ -14,7 +16,7 @@ from incentives.programs import gallery, services
 from incentives.programs.forms import DefinitionForm
 from incentives.programs.pages import LIST, ProgramPart
 from incentives.programs.rules.parsing import parse_definition, warnings
-from incentives.programs.selectors import draft_of
+from incentives.programs.selectors import definition_of, draft_of, plain_document, visible_programs
 from incentives.programs.summary import differences, grouped
 
 
@@ -56,15 +58,18 @@ class EditorPage(Guarded, View):
 
 
 class NewProgramPage(EditorPage):
-    """`?start=` names a starting point of the gallery, or `empty`; without it the gallery is shown."""
+    """`?start=` names a starting point of the gallery, or `empty`; `?copy=` a program to begin from. Without either the
+    gallery is shown."""
 
     def get(self, request, *args, **kwargs):
-        if not request.GET.get("start"):
+        if not request.GET.get("start") and not request.GET.get("copy"):
             context = {"entries": gallery.entries(timezone.localdate()), "crumbs": crumbs(LIST)}
             return render(request, "programs/gallery.html", context)
         return super().get(request, *args, **kwargs)
 
     def initial(self) -> dict:
+        if wanted := self.request.GET.get("copy"):
+            return self.copied(wanted)
         slug = self.request.GET["start"]
         if slug == "empty":
             return DefinitionForm.initial_of({"rewards": []}) | {"currency": "USD"}
@@ -72,6 +77,20 @@ class NewProgramPage(EditorPage):
         if found is None:
             raise Http404
         return DefinitionForm.initial_of(found.document)
+
+    def copied(self, public_id: str) -> dict:
+        """Another program's rules, with days ahead. Targets, people and terms stay with the other."""
+        try:
+            program = visible_programs(self.request.user).filter(public_id=UUID(public_id)).first()
+        except ValueError:
+            program = None
+        if program is None:
+            raise Http404
+        document = plain_document(definition_of(program))
+        document |= gallery.days_ahead(document, timezone.localdate())
+        document["name"] = gettext("Copy of %(name)s") % {"name": document["name"][:100]}
+        budget = program.budget.public_id if program.budget and program.budget.is_active else None
+        return DefinitionForm.initial_of(document) | {"budget": budget}
 
     def save(self, form: DefinitionForm):
         program = services.create_program(

@@ -296,36 +296,40 @@ class TargetsFileForm(forms.Form):
     def clean(self) -> dict:
         data = super().clean()
         if not self.errors:
-            self.source = self._text(data)
-            self.rows = list(_checked(self.definition, _parsed(self.source)))
+            self.source = uploaded_text(data)
+            self.rows = list(_checked(self.definition, read_lines(self.source)))
         return data
 
-    def _text(self, data: dict) -> str:
-        upload = data.get("file")
-        if upload is None:
-            if not data.get("text", "").strip():
-                raise forms.ValidationError(gettext("Choose a file, or paste its lines."))
-            return data["text"]
-        if upload.size > UPLOAD_BYTES:
-            raise forms.ValidationError(gettext("The file is larger than 1 MB. Split it."))
-        raw = upload.read()
-        try:
-            return raw.decode("utf-8-sig")
-        except UnicodeDecodeError:
-            raise forms.ValidationError(gettext("The file is not UTF-8. Save it as “CSV UTF-8”.")) from None
+
+def uploaded_text(data: dict) -> str:
+    """The text of the field `file`, or that of `text`. Raises ValidationError."""
+    upload = data.get("file")
+    if upload is None:
+        if not data.get("text", "").strip():
+            raise forms.ValidationError(gettext("Choose a file, or paste its lines."))
+        return data["text"]
+    if upload.size > UPLOAD_BYTES:
+        raise forms.ValidationError(gettext("The file is larger than 1 MB. Split it."))
+    raw = upload.read()
+    try:
+        return raw.decode("utf-8-sig")
+    except UnicodeDecodeError:
+        raise forms.ValidationError(gettext("The file is not UTF-8. Save it as “CSV UTF-8”.")) from None
 
 
-def _parsed(source: str) -> list[tuple[int, dict[str, str]]]:
+def read_lines(
+    source: str, columns: tuple[str, ...] = COLUMNS, optional: tuple[str, ...] = ()
+) -> list[tuple[int, dict[str, str]]]:
     """(line number, cells by column) of every line that is not empty. Raises ValidationError for a file that is none."""
     first = source.lstrip("\ufeff").split("\n", 1)[0]
     delimiter = ";" if first.count(";") > first.count(",") else "\t" if "\t" in first else ","
     reader = csv.reader(io.StringIO(source.lstrip("\ufeff").replace("\x00", "")), delimiter=delimiter, strict=True)
     try:
         header = [name.strip().lower().replace(" ", "_") for name in next(reader, [])]
-        if missing := [name for name in COLUMNS if name not in header]:
+        if missing := [name for name in columns if name not in header]:
             message = gettext("The first line must name the columns %(wanted)s; missing: %(missing)s.")
-            raise forms.ValidationError(message % {"wanted": ", ".join(COLUMNS), "missing": ", ".join(missing)})
-        places = {name: header.index(name) for name in COLUMNS}
+            raise forms.ValidationError(message % {"wanted": ", ".join(columns), "missing": ", ".join(missing)})
+        places = {name: header.index(name) for name in (*columns, *optional) if name in header}
         lines = []
         for cells in reader:
             if any(cell.strip() for cell in cells):

@@ -111,12 +111,12 @@ def _from_file(path: Path, today: date) -> Entry | None:
 
 
 def _entry(slug: str, document: dict, today: date) -> Entry:
-    document = {"currency": "USD", **document, **_days_ahead(document, today)}
+    document = {"currency": "USD", **document, **days_ahead(document, today)}
     lead = " ".join(item.text for item in outline(document) if item.part == gettext("Rewards"))
     return Entry(slug, document["name"], str(KINDS[document.get("template", "spiff")]), lead, document)
 
 
-def _days_ahead(document: dict, today: date) -> dict[str, str]:
+def days_ahead(document: dict, today: date) -> dict[str, str]:
     """The document's own days while they lie ahead, else as many days from the first of the next month on."""
     first, last = (date.fromisoformat(document[key]) if key in document else None for key in ("starts_on", "ends_on"))
     if first and last and first > today:

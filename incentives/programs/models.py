@@ -1,4 +1,4 @@
-"""Program, ProgramVersion, Target."""
+"""Program, ProgramVersion, ReviewLimit, Target, ProgramStop, Enrollment, Terms and who accepted them."""
 
 import uuid
 
@@ -12,6 +12,7 @@ from django.utils.translation import gettext_lazy as _
 from incentives.core.fields import CurrencyField, ScaledDecimalField
 from incentives.ledger.models import Budget
 from incentives.participants.models import Participant
+from rewards.money import Money
 
 USER = settings.AUTH_USER_MODEL
 
@@ -35,7 +36,7 @@ class Program(models.Model):
         Status.SCHEDULED: {Status.ACTIVE, Status.DRAFT, Status.PAUSED},
         Status.ACTIVE: {Status.PAUSED, Status.CLOSING, Status.CLOSED},
         Status.PAUSED: {Status.ACTIVE, Status.SCHEDULED, Status.CLOSING, Status.CLOSED},
-        Status.CLOSING: {Status.CLOSED},
+        Status.CLOSING: {Status.ACTIVE, Status.CLOSED},  # active again: a version with a later last day
         Status.CLOSED: {Status.ARCHIVED},
         Status.ARCHIVED: set(),
     }
@@ -96,7 +97,10 @@ class Program(models.Model):
 
 
 class ProgramVersion(models.Model):
-    """One definition of a program (design, section 4). Once published it never changes; an edit makes the next one."""
+    """One definition of a program (design, section 4). Once published it never changes; an edit makes the next one.
+
+    `created_by` began it, `edited_by` changed it last, `writers` are all of them: none of them may review it.
+    """
 
     program = models.ForeignKey(Program, on_delete=models.PROTECT, related_name="versions")
     number = models.PositiveIntegerField()
@@ -110,6 +114,17 @@ class ProgramVersion(models.Model):
     starts_at = models.DateTimeField(
         null=True, help_text="Governs facts that count at this moment or later; empty: from the program's first day."
     )
+    starts_on_publish = models.BooleanField(
+        default=False, help_text="In review: it starts at the moment of its publication."
+    )
+    edited_by = models.ForeignKey(USER, null=True, on_delete=models.PROTECT, related_name="+")
+    writers = models.ManyToManyField(USER, related_name="+")
+    review_requested_at = models.DateTimeField(null=True)
+    review_requested_by = models.ForeignKey(USER, null=True, on_delete=models.PROTECT, related_name="+")
+    reviewed_by = models.ForeignKey(
+        USER, null=True, on_delete=models.PROTECT, related_name="+", help_text="The second manager who published it."
+    )
+    returned_reason = models.CharField(max_length=500, blank=True, help_text="Why a reviewer sent it back.")
 
     class Meta:
         ordering = ["number"]
@@ -118,10 +133,46 @@ class ProgramVersion(models.Model):
             models.UniqueConstraint(
                 fields=["program"], condition=Q(published_at__isnull=True), name="version_one_draft_per_program"
             ),
+            # Behind the service, which asks for all writers: nobody reviews what they wrote or asked a review of.
+            models.CheckConstraint(
+                condition=Q(reviewed_by__isnull=True)
+                | (
+                    (Q(created_by__isnull=True) | ~Q(reviewed_by=F("created_by")))
+                    & (Q(edited_by__isnull=True) | ~Q(reviewed_by=F("edited_by")))
+                    & (Q(review_requested_by__isnull=True) | ~Q(reviewed_by=F("review_requested_by")))
+                ),
+                name="version_reviewed_by_another",
+            ),
         ]
 
     def __str__(self):
         return f"{self.program} v{self.number}"
+
+    @property
+    def in_review(self) -> bool:
+        """Whether it waits for a second manager."""
+        return self.review_requested_at is not None and self.published_at is None
+
+
+class ReviewLimit(models.Model):
+    """From which budget on a second manager must confirm what is published, in one currency. Without a row
+    `review_limits.DEFAULT` holds."""
+
+    currency = CurrencyField(_("currency"), unique=True)
+    amount_minor = models.BigIntegerField()
+    edited_by = models.ForeignKey(USER, null=True, on_delete=models.PROTECT, related_name="+")
+    edited_at = models.DateTimeField(auto_now=True)
+
+    class Meta:
+        ordering = ["currency"]
+        constraints = [models.CheckConstraint(condition=Q(amount_minor__gte=0), name="review_limit_not_negative")]
+
+    def __str__(self):
+        return f"Review above {self.amount}"
+
+    @property
+    def amount(self) -> Money:
+        return Money(self.amount_minor, self.currency)
 
 
 class Target(models.Model):
@@ -144,6 +195,30 @@ class Target(models.Model):
 
     def __str__(self):
         return f"{self.participant} {self.period_start}: {self.value}"
+
+
+class TargetChange(models.Model):
+    """One change of one target: who, when, from what to what, and why. Rows are only ever added.
+
+    `whole` is the value before proration where the change is one. `before` is empty for the first value.
+    """
+
+    program = models.ForeignKey(Program, on_delete=models.PROTECT, related_name="target_changes")
+    participant = models.ForeignKey(Participant, on_delete=models.PROTECT, related_name="target_changes")
+    period_start = models.DateField()
+    before = ScaledDecimalField(null=True)
+    after = ScaledDecimalField()
+    whole = ScaledDecimalField(null=True)
+    reason = models.CharField(max_length=300, blank=True)
+    changed_by = models.ForeignKey(USER, null=True, on_delete=models.PROTECT, related_name="+")
+    changed_at = models.DateTimeField(auto_now_add=True)
+
+    class Meta:
+        ordering = ["-pk"]
+        indexes = [models.Index(fields=["program", "participant", "period_start"])]
+
+    def __str__(self):
+        return f"{self.participant} {self.period_start}: {self.before} -> {self.after}"
 
 
 class ProgramStop(models.Model):
@@ -207,3 +282,56 @@ class EnrollmentChange(models.Model):
 
     def __str__(self):
         return f"{self.participant_id} in {self.program_id}"
+
+
+class Terms(models.Model):
+    """One text of a program's terms. Once published it never changes; a change makes the next number.
+
+    `asks_again`: who accepted an earlier text must accept this one too; the first text always asks. `holds_payouts`:
+    payouts wait until their recipient has accepted. Of the published texts the newest one decides.
+    """
+
+    public_id = models.UUIDField(default=uuid.uuid4, unique=True, editable=False)
+    program = models.ForeignKey(Program, on_delete=models.PROTECT, related_name="terms")
+    number = models.PositiveIntegerField()
+    title = models.CharField(_("title"), max_length=150)
+    body = models.TextField(_("text"))
+    digest = models.CharField(max_length=64)
+    asks_again = models.BooleanField(default=True)
+    holds_payouts = models.BooleanField(default=True)
+    edited_by = models.ForeignKey(USER, null=True, on_delete=models.PROTECT, related_name="+")
+    edited_at = models.DateTimeField(auto_now=True)
+    published_by = models.ForeignKey(USER, null=True, on_delete=models.PROTECT, related_name="+")
+    published_at = models.DateTimeField(null=True)
+
+    class Meta:
+        ordering = ["program", "number"]
+        verbose_name_plural = "terms"
+        constraints = [
+            models.UniqueConstraint(fields=["program", "number"], name="terms_number_once"),
+            models.UniqueConstraint(
+                fields=["program"], condition=Q(published_at__isnull=True), name="terms_one_draft_per_program"
+            ),
+            models.CheckConstraint(condition=Q(asks_again=True) | Q(number__gt=1), name="terms_first_asks"),
+        ]
+
+    def __str__(self):
+        return f"{self.title} ({self.number})"
+
+
+class TermsAcceptance(models.Model):
+    """That somebody accepted one text: who, when, from where, and the digest of what they read. Rows are only added."""
+
+    terms = models.ForeignKey(Terms, on_delete=models.PROTECT, related_name="acceptances")
+    participant = models.ForeignKey(Participant, on_delete=models.PROTECT, related_name="acceptances")
+    user = models.ForeignKey(USER, on_delete=models.PROTECT, related_name="+")
+    accepted_at = models.DateTimeField(auto_now_add=True)
+    digest = models.CharField(max_length=64)
+    ip_address = models.GenericIPAddressField(null=True)
+
+    class Meta:
+        ordering = ["pk"]
+        constraints = [models.UniqueConstraint(fields=["terms", "participant"], name="terms_accepted_once")]
+
+    def __str__(self):
+        return f"{self.participant} accepted {self.terms_id}"

@@ -14,11 +14,13 @@ from incentives.programs.selectors import definition_of, visible_programs
 LIST = (_("Programs"), "programs:list")
 TABS = (
     ("overview", _("Overview"), "programs:program"),
+    ("people", _("Who can earn"), "programs:people"),
     ("leaderboard", _("Leaderboard"), "earnings:leaderboard"),
     ("participants", _("Participants"), "earnings:participants"),
     ("earnings", _("Earnings"), "earnings:earnings"),
     ("targets", _("Targets"), "programs:targets"),
     ("exceptions", _("Exceptions"), "earnings:exceptions"),
+    ("terms", _("Terms"), "programs:terms"),
     ("versions", _("Versions"), "programs:versions"),
 )
 

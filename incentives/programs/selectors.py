@@ -56,13 +56,18 @@ class History:
     @property
     def state(self) -> str:
         if self.version.published_at is None:
-            return "draft"
-        return "published" if self.current else "superseded"
+            return "in_review" if self.version.in_review else "draft"
+        if self.current:
+            return "published"
+        starts_at = self.version.starts_at
+        return "scheduled" if starts_at is not None and starts_at > timezone.now() else "superseded"
 
 
 def history(program: Program) -> list[History]:
     """The versions of a program, newest first, in one query."""
-    versions = program.versions.select_related("created_by", "published_by").order_by("number")
+    versions = program.versions.select_related("created_by", "edited_by", "published_by", "reviewed_by").order_by(
+        "number"
+    )
     rows, before, current, now = [], None, None, timezone.now()
     for version in versions:
         changes = differences(before.definition, version.definition) if before else []

@@ -1,8 +1,6 @@
 """Making, launching and steering programs."""
 
-from dataclasses import dataclass
 from datetime import date, datetime
-from decimal import Decimal
 
 from django.db import transaction
 from django.utils import timezone
@@ -10,20 +8,24 @@ from django.utils import timezone
 from incentives.core import audit
 from incentives.core.errors import IllegalTransition, NotAllowed
 from incentives.ledger.models import Budget
-from incentives.participants.models import Participant
+from incentives.programs import review_limits
 from incentives.programs.enrollment import set_enrollment, set_enrollments
-from incentives.programs.errors import CannotLaunch, ProgramInvalid, TargetInvalid
-from incentives.programs.models import Program, ProgramVersion, Target
+from incentives.programs.errors import CannotLaunch, NeedsReview, ProgramInvalid
+from incentives.programs.life import change_status, last_definition, move, runs_again_by
+from incentives.programs.models import Program, ProgramVersion
 from incentives.programs.nudge import nudge_earnings
 from incentives.programs.rules.parsing import canonical, digest, parse_definition
-from incentives.programs.rules.periods import period_start
+from incentives.programs.rules.periods import period_start, window
 from incentives.programs.rules.schema import Definition
-from incentives.programs.versions import copy_for_lists, why_not_start
+from incentives.programs.stops import resume_stopped
+from incentives.programs.targets import TargetRow, set_targets, target_problem
+from incentives.programs.versions import copy_for_lists, stacking_problem, why_not_start
 
 S = Program.Status
 __all__ = [
-    "advance_by_date", "change_status", "create_program", "edit_draft", "launch", "nudge_earnings", "set_budget",
-    "set_enrollment", "set_enrollments", "set_targets", "what_is_missing",
+    "TargetRow", "change_status", "create_program", "edit_draft", "launch", "nudge_earnings", "resume_stopped",
+    "set_budget", "set_enrollment", "set_enrollments", "set_targets", "take_back_review", "target_problem",
+    "what_is_missing", "what_keeps",
 ]  # fmt: skip
 
 
@@ -47,6 +49,7 @@ def create_program(*, document, actor, budget: Budget | None = None) -> Program:
 def edit_draft(*, program: Program, document, actor, note: str = "") -> ProgramVersion:
     """Write the draft version anew, or start one beside the published version. Published versions never change.
 
+    One that waits for a review goes back to its writer: what a reviewer reads is what is published.
     Raises as create_program; IllegalTransition for a closed program; ProgramInvalid when the currency of a program that
     has earned would change.
     """
@@ -62,13 +65,11 @@ def edit_draft(*, program: Program, document, actor, note: str = "") -> ProgramV
         draft = program.versions.filter(published_at__isnull=True).first()
         before = draft.digest if draft else ""
         if draft:
-            draft.definition, draft.digest, draft.note, draft.created_by = (
-                canonical(definition),
-                digest(definition),
-                note,
-                actor,
-            )
+            draft.definition, draft.digest, draft.note = canonical(definition), digest(definition), note
+            draft.edited_by, draft.returned_reason = actor, ""
             draft.save()
+            draft.writers.add(actor)
+            take_back_review(program, draft, actor, "edited")
         else:
             last = program.versions.order_by("-number").first()
             draft = _new_version(program, last.number + 1, definition, actor, note)
@@ -87,13 +88,21 @@ def edit_draft(*, program: Program, document, actor, note: str = "") -> ProgramV
 
 
 def set_budget(*, program: Program, budget: Budget | None, actor) -> Program:
-    """Choose what the program is paid from. Raises NotAllowed, ProgramInvalid."""
+    """Choose what the program is paid from. What waits for a review goes back to its writer.
+
+    Raises NotAllowed, ProgramInvalid, NeedsReview (who published the rules alone may not move them to a budget that asks
+    for a second manager).
+    """
     _require(actor, "programs.edit")
     _check_budget(program.currency, budget)
     with transaction.atomic():
+        program = Program.objects.select_for_update(of=("self",)).get(pk=program.pk)
         before = str(program.budget or "")
+        _check_second_manager(program, budget, actor)
         program.budget = budget
         program.save(update_fields=["budget"])
+        if draft := program.versions.filter(published_at__isnull=True).first():
+            take_back_review(program, draft, actor, "budget")
         audit.record(
             "program.budget", program, actor=actor, before={"budget": before}, after={"budget": str(budget or "")}
         )
@@ -104,28 +113,32 @@ def launch(*, program: Program, actor, starts_at: datetime | None = None, today:
     """Publish the draft version: facts in its window earn from now on, those already received as well.
 
     `starts_at`: the version governs what counts at that moment or later, past or future; None: from the program's first
-    day on, instead of all versions before it. A program whose first day is still to come becomes scheduled, else active.
-    Raises NotAllowed, CannotLaunch naming everything that is missing or what the start moment does not allow,
+    day on, instead of all versions before it. A program whose first day (in its own time zone) is still to come becomes
+    scheduled, else active; `today` stands for the day of a caller that has no clock.
+    Raises NotAllowed, CannotLaunch naming everything that is missing or what the start moment does not allow, NeedsReview,
     IllegalTransition.
     """
     _require(actor, "programs.publish")
-    today = today or timezone.now().date()
+    now = timezone.now()
     with transaction.atomic():
         program = Program.objects.select_for_update(of=("self",)).select_related("budget").get(pk=program.pk)
         draft = program.versions.filter(published_at__isnull=True).first()
         if draft is None:
             raise CannotLaunch("There is nothing to publish: the program has no changed version.")
-        missing = what_is_missing(program, draft)
-        if problem := why_not_start(program, draft, starts_at):
-            missing.append(problem)
-        if missing:
+        if missing := what_keeps(program, draft, starts_at):
             raise CannotLaunch(" ".join(missing))
-        draft.published_at, draft.published_by, draft.starts_at = timezone.now(), actor, starts_at
+        if draft.reviewed_by_id is None and review_limits.asks(program.budget, actor):
+            raise NeedsReview
+        draft.published_at, draft.published_by, draft.starts_at = now, actor, starts_at
         draft.save(update_fields=["published_at", "published_by", "starts_at"])
         copy_for_lists(program)
-        if program.status == S.DRAFT:
-            program.launched_at = timezone.now()
-            _move(program, S.SCHEDULED if program.starts_on > today else S.ACTIVE, actor)
+        definition = last_definition(program)
+        if program.status in (S.DRAFT, S.IN_REVIEW):
+            program.launched_at = now
+            ahead = program.starts_on > today if today else window(definition)[0] > now
+            move(program, S.SCHEDULED if ahead else S.ACTIVE, actor)
+        elif runs_again_by(program, definition, now):
+            move(program, S.ACTIVE, actor)
         program.save()
         after = {"version": draft.number, "digest": draft.digest}
         if starts_at is not None:
@@ -135,6 +148,36 @@ def launch(*, program: Program, actor, starts_at: datetime | None = None, today:
     return program
 
 
+def what_keeps(program: Program, draft: ProgramVersion, starts_at: datetime | None) -> list[str]:
+    """What keeps the draft from being published to start at that moment, in sentences; empty when nothing does."""
+    problem = why_not_start(program, draft, starts_at)
+    return what_is_missing(program, draft) + ([problem] if problem else [])
+
+
+def take_back_review(program: Program, draft: ProgramVersion, actor, reason: str) -> None:
+    """End a review that was asked for; the draft is its writer's again. Without one nothing happens. Call it with the
+    program locked."""
+    if draft.review_requested_at is None:
+        return
+    draft.review_requested_at = draft.review_requested_by = None
+    draft.save(update_fields=["review_requested_at", "review_requested_by"])
+    if program.status == S.IN_REVIEW:
+        move(program, S.DRAFT, actor, reason)
+    else:
+        audit.record("program.review_ended", program, actor=actor, after={"version": draft.number}, reason=reason)
+
+
+def _check_second_manager(program: Program, budget: Budget | None, actor) -> None:
+    version = program.newest_version
+    if version is None or version.reviewed_by_id or budget is None or budget.pk == program.budget_id:
+        return
+    alone = {version.published_by_id, version.created_by_id, version.edited_by_id}
+    if review_limits.asks(budget, actor) and (actor.pk in alone or version.writers.filter(pk=actor.pk).exists()):
+        raise NeedsReview(
+            f"{budget} is above the review limit and you wrote or published the rules. Ask another manager."
+        )
+
+
 def what_is_missing(program: Program, version: ProgramVersion) -> list[str]:
     """Sentences about what must be there before a launch; empty when ready."""
     missing = []
@@ -142,118 +185,10 @@ def what_is_missing(program: Program, version: ProgramVersion) -> list[str]:
         missing.append("Choose a budget.")
     if not version.definition.get("delivery"):
         missing.append("Say how rewards are delivered (delivery).")
-    return missing + _colliding_targets(program, parse_definition(version.definition))
-
-
-def change_status(*, program: Program, new: str, actor, reason: str = "") -> Program:
-    """Pause, resume, close, archive or schedule along Program.NEXT. Raises NotAllowed, IllegalTransition."""
-    _require(actor, "programs.publish")
-    with transaction.atomic():
-        program = Program.objects.select_for_update(of=("self",)).get(pk=program.pk)
-        _move(program, new, actor, reason)
-    return program
-
-
-def advance_by_date(today: date | None = None) -> int:
-    """Scheduled programs whose day has come become active, active ones past their end closing. The sweep calls it.
-
-    Returns how many moved; a repeat moves nothing.
-    """
-    today, moved = today or timezone.now().date(), 0
-    due = [(S.SCHEDULED, S.ACTIVE, {"starts_on__lte": today}), (S.ACTIVE, S.CLOSING, {"ends_on__lt": today})]
-    for old, new, where in due:
-        for pk in Program.objects.filter(status=old, **where).values_list("pk", flat=True):
-            with transaction.atomic():
-                program = Program.objects.select_for_update(of=("self",)).filter(pk=pk, status=old).first()
-                if program:
-                    _move(program, new, None)
-                    moved += 1
-    return moved
-
-
-def _move(program: Program, new: str, actor, reason: str = "") -> None:
-    old = program.status
-    if new not in Program.NEXT[old]:
-        raise IllegalTransition(program, Program.Status(new).label.lower())
-    program.status = new
-    program.save(update_fields=["status"])
-    audit.record(f"program.{new}", program, actor=actor, before={"status": old}, after={"status": new}, reason=reason)
-
-
-# --- targets -----------------------------------------------------------------------------------------------------------
-
-
-@dataclass(frozen=True, slots=True)
-class TargetRow:
-    """One wanted target: `value` in units of the program's measure, above zero."""
-
-    participant: Participant
-    period_start: date
-    value: Decimal
-
-
-def set_targets(*, program: Program, rows: list[TargetRow], actor) -> dict[str, int]:
-    """Set targets; returns {"changed", "unchanged", "participants"}. A repeat changes nothing.
-
-    `period_start` may be any day of the period: what is stored is its first day, and what stands for another day of the
-    period is replaced, because two targets in one period have no meaning. All or nothing.
-    Raises NotAllowed, TargetInvalid naming the row.
-    """
-    _require(actor, "programs.edit")
-    definition = parse_definition(program.current_definition)
-    for number, row in enumerate(rows, start=1):
-        if problem := target_problem(definition, row):
-            raise TargetInvalid(f"Row {number}: {problem}")
-    changed: list[Participant] = []
-    with transaction.atomic():
-        standing = {
-            (t.participant_id, period_start(definition, t.period_start)): t
-            for t in program.targets.select_for_update(of=("self",))
-        }
-        for row in rows:
-            start = period_start(definition, row.period_start)
-            target = standing.get((row.participant.pk, start))
-            if target is not None and target.value == row.value:
-                continue
-            before = str(target.value) if target else ""
-            target = target or Target(program=program, participant=row.participant, period_start=start)
-            target.value, target.updated_by, target.to_score = row.value, actor, True
-            target.save()
-            standing[row.participant.pk, start] = target
-            changed.append(row.participant)
-            audit.record(
-                "target.set",
-                program,
-                actor=actor,
-                before={"value": before},
-                after={"participant": row.participant.key, "period": str(start), "value": str(row.value)},
-            )
-        if changed:
-            transaction.on_commit(nudge_earnings, robust=True)
-    return {
-        "changed": len(changed),
-        "unchanged": len(rows) - len(changed),
-        "participants": sorted({p.pk for p in changed}),
-    }
-
-
-MOST = Decimal("10000000000000")
-"""A target above this many units of the measure is a typing mistake, and more than a threshold may be."""
-
-
-def target_problem(definition: Definition, row: TargetRow) -> str:
-    """What is wrong with a wanted target, in words; empty when it may be set."""
-    if not row.value.is_finite() or row.value <= 0:
-        return f"the target of {row.participant} is {row.value}; expected a number above zero."
-    if row.value > MOST or row.value != row.value.quantize(Decimal("0.0001")):
-        return f"the target of {row.participant} is {row.value}; expected at most {MOST:,} and four digits after the point."
-    first = period_start(definition, definition.starts_on)
-    if not first <= row.period_start <= definition.ends_on:
-        return (
-            f"{row.period_start} is outside the program; expected a day from {definition.starts_on} to "
-            f"{definition.ends_on}."
-        )
-    return ""
+    definition = parse_definition(version.definition)
+    if problem := stacking_problem(program, definition):
+        missing.append(problem)
+    return missing + _colliding_targets(program, definition)
 
 
 def _colliding_targets(program: Program, definition: Definition) -> list[str]:
@@ -286,11 +221,14 @@ def _copy(program: Program, definition) -> None:
 
 
 def _new_version(program, number, definition, actor, note) -> ProgramVersion:
-    return ProgramVersion.objects.create(
+    version = ProgramVersion.objects.create(
         program=program,
         number=number,
         definition=canonical(definition),
         digest=digest(definition),
         note=note,
         created_by=actor,
+        edited_by=actor,
     )
+    version.writers.add(actor)
+    return version

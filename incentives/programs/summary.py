@@ -233,6 +233,8 @@ class _Teller:
 
     def eligible(self) -> Iterator[str]:
         rule = self.d.eligible
+        if rule.invited_only:
+            yield gettext("Only people who are invited by name can earn.")
         types = {
             "employee": gettext("employees"),
             "contractor": gettext("contractors"),
@@ -247,9 +249,15 @@ class _Teller:
         ]
         told = [text % {"names": listed(names)} for text, names in limits if names]
         if not told:
-            yield gettext("Everybody can earn.")
+            if not rule.invited_only:
+                yield gettext("Everybody can earn.")
         else:
-            yield gettext("Only people %(limits)s can earn.") % {"limits": listed(told, gettext("and"))}
+            words = (
+                gettext("Nobody else can, not even people %(limits)s.")
+                if rule.invited_only
+                else gettext("Only people %(limits)s can earn.")
+            )
+            yield words % {"limits": listed(told, gettext("and"))}
 
     def qualifies(self) -> Iterator[str]:
         yield gettext("An activity counts when %(clause)s.") % {"clause": phrase(condition_of(self.d))}

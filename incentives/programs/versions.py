@@ -59,6 +59,22 @@ def why_not_start(program: Program, draft: ProgramVersion, starts_at: datetime |
     )
 
 
+def stacking_problem(program: Program, definition: Definition) -> str:
+    """Which other program of the stacking group pays in another currency, in words; empty when none does."""
+    if definition.stacking is None:
+        return ""
+    group, others = definition.stacking.group, Program.objects.filter(stacks=True, status__in=Program.SCORED)
+    versions = ProgramVersion.objects.filter(program__in=others.exclude(pk=program.pk), published_at__isnull=False)
+    for version in versions.select_related("program").order_by("program", "number"):
+        other = definition_of(version)
+        if other.stacking and other.stacking.group == group and other.currency != definition.currency:
+            return (
+                f"{version.program} pays {other.currency} in the stacking group {group}, this program "
+                f"{definition.currency}; amounts of two currencies do not compare. Choose another group."
+            )
+    return ""
+
+
 def follow_versions(now: datetime | None = None) -> int:
     """Programs whose next version has started take its name and kind into the lists. The sweep calls it.
 

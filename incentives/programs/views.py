@@ -4,7 +4,6 @@ import django_filters
 from django import forms
 from django.db.models import Q
 from django.shortcuts import get_object_or_404, render
-from django.utils import timezone
 from django.utils.translation import gettext
 from django.utils.translation import gettext_lazy as _
 from django.views import View
@@ -15,9 +14,9 @@ from incentives.ledger.models import Budget
 from incentives.ledger.selectors import budget_figures
 from incentives.programs import services
 from incentives.programs.forms import ChooseBudgetForm
+from incentives.programs.life import resumed_status
 from incentives.programs.models import Program
 from incentives.programs.pages import LIST, ProgramPart
-from incentives.programs.rules.parsing import parse_definition, warnings
 from incentives.programs.selectors import draft_of, history, visible_programs, with_figures
 from incentives.programs.summary import KINDS, differences, grouped
 from rewards.money import Money
@@ -66,7 +65,7 @@ class ProgramsPage(ListPage):
     tabs = (
         Tab("running", _("Running"), Q(status__in=[S.ACTIVE, S.PAUSED])),
         Tab("scheduled", _("Scheduled"), Q(status=S.SCHEDULED)),
-        Tab("drafts", _("Drafts"), Q(status=S.DRAFT)),
+        Tab("drafts", _("Drafts"), Q(status__in=[S.DRAFT, S.IN_REVIEW])),
         Tab("closed", _("Closed"), Q(status__in=[S.CLOSING, S.CLOSED])),
         Tab("archived", _("Archived"), Q(status=S.ARCHIVED)),
         Tab("all", _("All")),
@@ -105,12 +104,16 @@ class ProgramPage(ProgramPart, Guarded, View):
     def context(self) -> dict:
         program = get_object_or_404(with_figures(visible_programs(self.request.user)), pk=self.program.pk)
         draft = draft_of(self.program)
-        published = self.program.current_version
-        shown = published or draft
+        published, governing = self.program.newest_version, self.program.current_version
+        shown = governing or draft
         return {
             "outline": grouped(shown.definition),
             "version": shown,
+            "upcoming": published if published != governing else None,
+            "stop": self.program.stops.filter(resumed_at__isnull=True).first(),
             "draft": draft if published else None,
+            "stops": list(self.program.stops.filter(resumed_at=None)),
+            "unpublished": draft,
             "draft_changes": differences(published.definition, draft.definition) if published and draft else [],
             "missing": services.what_is_missing(self.program, draft) if draft else [],
             "earned": _money(program, "earned_minor"),
@@ -123,10 +126,18 @@ class ProgramPage(ProgramPart, Guarded, View):
 
 
 class VersionsPage(ProgramPart, Guarded, View):
+    """Every version, and with `?from=1&to=3` what differs between any two of them."""
+
     part = "versions"
 
     def get(self, request, *args, **kwargs):
-        return render(request, "programs/versions.html", {**self.frame(), "versions": history(self.program)})
+        versions = history(self.program)
+        known = {str(row.version.number): row.version for row in versions}
+        one, other = (known.get(request.GET.get(key, "")) for key in ("from", "to"))
+        context = {"versions": versions, "one": one, "other": other, "may_compare": len(versions) > 1}
+        if one and other:
+            context["compared"] = differences(one.definition, other.definition)
+        return render(request, "programs/versions.html", {**self.frame(), **context})
 
 
 # --- steps of its life -------------------------------------------------------------------------------------------------
@@ -162,53 +173,6 @@ class ProgramAction(ProgramPart, ActionPage):
         return {**self.frame(), "title": self.title % {"program": thing.name}}
 
 
-class LaunchPage(ProgramAction):
-    template_name = "programs/launch.html"
-    title = _("Launch %(program)s?")
-    submit = _("Launch")
-
-    def get_context(self, thing) -> dict:
-        draft, published = draft_of(thing), thing.newest_version
-        more = {"draft": draft, "published": published, "missing": [], "outline": [], "changes": [], "warnings": []}
-        if draft:
-            definition = parse_definition(draft.definition)
-            more |= {
-                "missing": services.what_is_missing(thing, draft),
-                "outline": grouped(definition),
-                "changes": differences(published.definition, definition) if published else [],
-                "warnings": [item for item in warnings(definition) if item.path != "delivery"],
-            }
-        title = gettext("Publish version %(n)s of %(program)s?") if published and draft else self.title
-        values = {"program": thing.name, "n": draft.number if draft else ""}
-        submit = gettext("Publish") if published else self.submit
-        return {**super().get_context(thing), **more, "title": title % values, "submit": submit}
-
-    def perform(self, thing, data: dict) -> str:
-        again = thing.newest_version is not None
-        program = services.launch(program=thing, actor=self.request.user)
-        if again:
-            return gettext("The new version is published. Facts already received are counted again by it.")
-        if program.status == S.SCHEDULED:
-            return gettext("%(program)s is scheduled; it starts on its first day.") % {"program": program}
-        return gettext("%(program)s is running. Facts already received for its days are being counted.") % {
-            "program": program
-        }
-
-    def refuse(self, thing, form, exc):
-        """The page again, which names what is missing; a redirect would hide it."""
-        return render(
-            self.request,
-            self.template_name,
-            {
-                "object": thing,
-                "cancel_url": self.cancel_url(thing),
-                **self.get_context(thing),
-                "refused": exc.user_message,
-            },
-            status=exc.status,
-        )
-
-
 class StatusPage(ProgramAction):
     form_class = ReasonForm
     new = ""
@@ -236,7 +200,18 @@ class ResumePage(StatusPage):
     done = _("%(program)s runs again.")
 
     def target(self, thing) -> str:
-        return S.SCHEDULED if thing.starts_on > timezone.now().date() else S.ACTIVE
+        return resumed_status(thing)
+
+
+class ResumeStoppedPage(ProgramAction):
+    form_class = ReasonForm
+    title = _("Let %(program)s go on?")
+    text = _("What is received from now on counts again. What was received while its budget was spent stays uncounted.")
+    submit = _("Let it go on")
+
+    def perform(self, thing, data: dict) -> str:
+        services.resume_stopped(program=thing, actor=self.request.user, reason=data["reason"])
+        return gettext("%(program)s goes on. What was received meanwhile stays uncounted.") % {"program": thing}
 
 
 class ClosePage(StatusPage):

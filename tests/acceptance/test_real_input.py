@@ -34,7 +34,7 @@ from rewards import services as rewards
 from rewards.models import Product, RewardOrder
 from rewards.sweep import sweep_once
 from tests.acceptance import independent
-from tests.factories import make_connection, make_participant, make_program, make_team, make_user
+from tests.factories import make_connection, make_participant, make_program, make_team, make_user, publish
 
 pytestmark = pytest.mark.django_db(transaction=True)
 
@@ -120,7 +120,7 @@ def launch(company, document: dict, agents=()):
     quarters = [date(2017, month, 1) for month in (1, 4, 7, 10)]
     targets = [TargetRow(p, quarter, Decimal(independent.TARGET)) for p in agents for quarter in quarters]
     programs.set_targets(program=program, rows=targets, actor=company.manager)
-    return programs.launch(program=program, actor=company.manager)
+    return publish(program, company.manager)
 
 
 def pay_everything(company, *all_programs) -> None:

@@ -1,11 +1,17 @@
-"""Credited activities per second: the pure rules alone, and from stored facts to posted earnings and ledger."""
+"""Credited activities per second: the pure rules alone, and from stored facts to posted earnings and ledger; and whether
+the rules' time grows with the number of activities and no faster."""
 
 import itertools
+import json
+import os
+import subprocess
+import sys
 from datetime import UTC, datetime, timedelta
 from decimal import Decimal
 from time import perf_counter, process_time
 
 from tests.bench import Median, Run, bench, ratio
+from tests.support.environment import ROOT
 
 FACTS, PEOPLE = 2000, 100
 YEARS = itertools.count(2000)
@@ -13,7 +19,11 @@ ABOUT = """The pure side calls `credits_for` and `score` on facts in memory, onc
 on PostgreSQL in one process: facts read and locked, credits stored, participations scored, earnings and ledger postings
 written, balances moved. 100 participants, 20 deals each, 2 % with a cap per deal and a quarterly tier. *Corrected* changes every
 amount once more: each difference is posted beside what stands. *One at a time* is what a trickle of deals sees: `evaluate`
-after each, with its look for whatever else is due."""
+after each, with its look for whatever else is due.
+
+*Growth* is the rules alone over more and more activities, each size in processes of its own that take turns: CPU time of
+`credits_for`, packing, `score`. The share is the rate at that size as a part of the rate at the smallest, so 100 % is linear (the aim
+is 85 % and more). 100 activities a person. The peak is that of the whole process."""
 
 
 class Round:
@@ -50,9 +60,10 @@ class Round:
 
     def pure(self) -> float:
         """Seconds for the rules alone, over the same facts."""
-        from incentives.earnings.facts import definition_of, fact_of, people_in
+        from incentives.earnings.facts import fact_of, people_in
         from incentives.programs.rules.crediting import credits_for
         from incentives.programs.rules.scoring import score
+        from incentives.programs.versions import definition_of
 
         people, definition = people_in(self.people), definition_of(self.program.current_version)
         for number, state in enumerate(self.states):
@@ -141,3 +152,26 @@ def scoring(run: Run) -> None:
     run.row("new deals per second of its CPU time", Median(by_cpu), "/s", note="without PostgreSQL's own time")
     run.row("end to end, one at a time", singly, "/s")
     purge_broker()
+    growth(run)
+
+
+def growth(run: Run) -> None:
+    sizes = [run.size(10_000, 20), run.size(100_000, 40), run.size(1_000_000, 60)]
+    rates, last = {size: [] for size in sizes}, {}
+    for _ in range(1 if run.small else 3):
+        for size in sizes:
+            last[size] = found = _grown(size)
+            rates[size].append(size / found["seconds"])
+    first = Median(rates[sizes[0]])
+    for size in sizes:
+        found, rate = last[size], Median(rates[size])
+        note = f"peak {found['peak'] / 2**20:.0f} MB, of which {found['grown'] / 2**20:.0f} MB for them"
+        run.row(
+            f"growth: {size:,} activities", rate, "/s", share=ratio(rate, first), of="the smallest's rate", note=note
+        )
+
+
+def _grown(size: int) -> dict:
+    command = [sys.executable, "-m", "tests.bench._growth", str(size)]
+    done = subprocess.run(command, cwd=ROOT, env=dict(os.environ), check=True, capture_output=True, text=True)
+    return json.loads(done.stdout)

@@ -9,7 +9,7 @@ from tests.bench import Median, Row, Run, ratio
 from tests.bench import __main__ as runner
 
 runner.load_all()
-NEEDS_WORKERS = {"orders", "delay"}
+NEEDS_WORKERS = {"orders", "delay", "simulation"}
 ONCE = [name for name in bench.REGISTRY if name != "intake_sqlite"]  # the same code as intake, on the other database
 
 

@@ -28,6 +28,7 @@ from incentives.earnings import recompute
 from incentives.earnings.models import Earning
 from incentives.participants import services as people
 from incentives.payouts.checks import check_ledger
+from incentives.programs import services as programs
 from incentives.programs.models import Enrollment, ProgramStop
 from tests.claims.scene import derive, values, with_serials
 from tests.factories import deal, make_connection, make_participant, make_user, send
@@ -224,11 +225,26 @@ def test_excluded_and_uninvited_people_cannot_claim_and_invited_ones_can(scene):
 
 def test_a_program_that_ran_out_takes_no_new_claims(scene, clock):
     returned = scene.decide(scene.submitted(), "send_back")
+    clock.shift(60)
     draft = scene.draft()
     ProgramStop.objects.create(program=scene.program, stopped_at=draft.created_at)
     with pytest.raises(NotEligible, match="budget"):
         scene.submit(draft)
     assert scene.submit(returned).status == "submitted"  # it came in before
+
+
+def test_a_sale_is_judged_by_the_version_that_governs_its_day(scene, clock):
+    manager, program = scene.program.owner, scene.program
+    stricter = {**program.current_definition, "eligible": {"types": ["partner"], "partner_tiers": ["platinum"]}}
+    early, late = (scene.draft(values(invoice_date=date(2026, 7, day))) for day in (10, 22))
+    programs.edit_draft(program=program, document=stricter, actor=manager)
+    programs.launch(program=program, actor=manager, starts_at=datetime(2026, 7, 20, tzinfo=UTC))
+    clock.move_to(datetime(2026, 7, 23, tzinfo=UTC))
+    with pytest.raises(NotEligible, match="platinum"):
+        scene.submit(late)
+    scene.decide(scene.submit(early), "approve")
+    derive()
+    assert earned(scene) == 3000
 
 
 def test_an_administrator_claims_for_their_people_and_strangers_for_nobody(scene):

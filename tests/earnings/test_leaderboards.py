@@ -8,17 +8,15 @@ from django.core.cache import cache
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
+from incentives.earnings.board_access import own_group, programs_with, takes_part
 from incentives.earnings.facts import people_in
 from incentives.earnings.leaderboards import (
     Shown,
     boards_of,
     competitors_now,
     leaderboard,
-    own_group,
-    programs_with,
     ruling,
     standing_now,
-    takes_part,
 )
 from incentives.earnings.models import LeaderboardSnapshot, Participation, Scorecard
 from incentives.earnings.snapshots import snapshot_due

@@ -7,6 +7,7 @@ from django.db import transaction
 from django.utils import timezone
 
 from incentives.payouts import services
+from incentives.programs import terms
 from rewards import vault
 from rewards.models import Card, OrderAttempt, RewardOrder
 from rewards.orders import change_state
@@ -68,6 +69,12 @@ class Scene:
         services.approve_payout(payout_id=payout.pk, actor=self.finance)
         payout.refresh_from_db()
         return payout
+
+    def terms(self, program, **choices):
+        """Published terms of a program."""
+        author = make_user("manager")
+        terms.save_terms(program=program, title="House rules", body="Be **fair**.", actor=author)
+        return terms.publish_terms(program=program, actor=author, **choices)
 
     @transaction.atomic
     def sent(self, order: RewardOrder) -> RewardOrder:

@@ -48,6 +48,8 @@ GETS = {
     "portal:me": "         404  404  200  200  404  404  404  404",
     "portal:rewards": "    404  404  200  200  404  404  404  404",
     "portal:statement": "  404  404  200  200  404  404  404  404",
+    "portal:terms": "      404  404  200  200  404  404  404  404",
+    "portal:terms-text": " 404  404  200  200  404  404  404  404",
     "portal:people": "     404  404  404  200  404  404  404  404",
     "portal:reveal": "     404  404  405  405  404  404  404  404",
     "portal:boards": "     404  404  200  200  404  404  404  404",
@@ -67,6 +69,7 @@ def addresses(scene) -> dict[str, str]:
     kinds = {
         "payouts:lift": [waiting.public_id, hold.pk],
         "portal:reveal": [claim.public_id],
+        "portal:terms-text": [scene.terms(claim.program).public_id],
         "portal:board": [waiting.program.public_id],
         **{f"payouts:{n}": [policy.pk] for n in ("policy", "policy-confirm")},
         **{f"payouts:{n}": [waiting.public_id] for n in ("detail", "approve", "reject", "cancel", "hold")},

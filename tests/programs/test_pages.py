@@ -484,7 +484,7 @@ def test_a_version_whose_periods_would_join_two_targets_cannot_be_published(sign
     rows = [TargetRow(rep, date(2026, month, 1), Decimal(100)) for month in (1, 4)]
     services.set_targets(program=quota, rows=rows, actor=manager)
     services.edit_draft(program=quota, document=definition(**QUOTA | {"period": "year"}), actor=manager)
-    answer = signed_in.post(f"/programs/{quota.public_id}/launch/")
+    answer = signed_in.post(f"/programs/{quota.public_id}/launch/", {"start": "beginning"})
     assert answer.status_code == 409
     assert "Ana has two targets in the period from 2026-01-01" in assert_page_clean(answer).text
     assert quota.current_version.number == 1

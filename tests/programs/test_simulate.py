@@ -325,3 +325,69 @@ def test_every_figure_is_text_with_the_currencys_digits(files):
     document = run(files([event("d1", "1225", currency="JPY")], program))
     assert document["total"] == "25"
     assert Decimal(document["participants"][0]["periods"][0]["measure"]) == 1225
+
+
+def test_sensitivity_adds_totals_and_leaves_the_rest_of_the_document_as_it_is(files):
+    options = files([event("d1"), event("d2", "333.33"), event("d3", "9000.00")])
+    document = run({**options, "sensitivity": 20})
+    # 2 % of 800.00, 266.66 and 7,200.00, and of 1,200.00, 400.00 and 10,800.00; at most 100.00 a deal
+    assert document.pop("sensitivity") == [
+        {"percent": -20, "total": "121.33"}, {"percent": 0, "total": "126.67"}, {"percent": 20, "total": "132.00"},
+    ]  # fmt: skip
+    assert document == run(options)
+    assert document["total"] == "126.67"
+
+
+def test_activities_that_are_counted_become_more_and_fewer(files):
+    program = PROGRAM | {"rewards": [{"type": "per_deal", "amount": "1.00"}], "measure": {"metric": "deals"}}
+    document = run({**files([event(f"d{n}") for n in range(10)], program), "sensitivity": 30})
+    assert [row["total"] for row in document["sensitivity"]] == ["7.00", "10.00", "13.00"]
+
+
+def test_several_programs_are_run_one_after_the_other(files, tmp_path):
+    options = files([event("d1")])
+    (tmp_path / "other.json").write_text(json.dumps(PROGRAM | {"rewards": [{"type": "percent", "rate": "5"}]}))
+    arguments = [f"--{key}={value}" for key, value in options.items()] + [f"--program={tmp_path / 'other.json'}"]
+    out, err = io.StringIO(), io.StringIO()
+    call_command("simulate", *arguments, "--json", stdout=out)
+    document = json.loads(out.getvalue())
+    assert [one["total"] for one in document["programs"]] == ["20.00", "50.00"]
+    assert document["programs"][0] == run(options)
+    with pytest.raises(SystemExit):
+        call_command("simulate", *arguments, "--activities=-", stderr=err)
+    assert "read the files several times" in err.getvalue()
+
+
+def test_rates_convert_by_their_day(files, tmp_path):
+    euros = [event("d1", currency="EUR"), event("d2", currency="EUR", occurred_at="2026-03-01T10:00:00Z")]
+    rate = {"currency": "EUR", "starts_on": "2026-02-01", "ends_on": "2026-02-28", "rate": "1.1"}
+    rates = tmp_path / "rates.jsonl"
+    rates.write_text(
+        "\n".join(json.dumps(row) for row in (rate, rate | {"to_currency": "GBP"}, rate | {"currency": "JPY"}))
+    )
+    document = run({**files(euros), "rates": str(rates)})
+    assert (document["total"], document["exceptions"][0]["code"]) == ("22.00", "no_rate")
+
+
+@pytest.mark.parametrize(
+    ("change", "words"),
+    [
+        ({"currency": "EURO"}, 'did you mean "EUR"?'),
+        ({"currency": None}, "a currency such as EUR"),
+        ({"rate": "0"}, "a number above zero"),
+        ({"rate": "-1"}, "a number above zero"),
+        ({"ends_on": "2026-01-01"}, "a day from 2026-02-01 on"),
+        ({"starts_on": "soon"}, "starts_on"),
+        ({"starts_on": "2026-02-28", "ends_on": "2026-03-31"}, "one rate from EUR for each day"),
+    ],
+)
+def test_a_wrong_rate_is_refused_with_its_line(files, tmp_path, change, words):
+    rate = {"currency": "EUR", "starts_on": "2026-02-01", "ends_on": "2026-02-28", "rate": "1.1"}
+    rates = tmp_path / "rates.jsonl"
+    rates.write_text(json.dumps(rate) + "\n" + json.dumps(rate | change))
+    message = refused({**files([event("d1")]), "rates": str(rates)})
+    assert "rates.jsonl, line 2" in message and words in message
+
+
+def test_a_wrong_sensitivity_is_refused(files):
+    assert "expected per cent from 0 to 100" in refused({**files([event("d1")]), "sensitivity": 101})

@@ -86,7 +86,9 @@ class Processes:
     def celery(self, *arguments: str, **environment: str) -> Process:
         return self.start(sys.executable, "-m", "celery", "-A", "incentives", *arguments, name="celery", **environment)
 
-    def worker(self, *, concurrency: int = 2, queues: str = "default,payouts,notify", **environment: str) -> Process:
+    def worker(
+        self, *, concurrency: int = 2, queues: str = "default,payouts,notify,reports", **environment: str
+    ) -> Process:
         """A Celery worker (prefork) that is ready to take tasks."""
         name = f"test{len(self._running)}@%h"
         arguments = [

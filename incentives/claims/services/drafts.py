@@ -267,10 +267,7 @@ def _require_sendable(claim: Claim) -> None:
         raise TooLate(why)
     if missing := missing_in(claim, definition):
         raise Incomplete(missing)
-    if claim.submitted_at is None and channel.stopped(claim.program):
-        raise NotEligible(_("The program's budget is spent; what is sent now does not count."))
-    governing = channel.definition_of(claim.program, channel.occurred_at(claim, definition))
-    verdict = channel.verdict(claim, governing)
+    verdict = channel.verdict(claim)
     if not verdict.counts:
         raise NotEligible(_("%(program)s does not reward this sale. %(why)s")
                           % {"program": claim.program, "why": verdict.why})  # fmt: skip

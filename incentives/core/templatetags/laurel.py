@@ -290,8 +290,10 @@ def _percent_of(part, whole) -> str:
 
 
 @register.inclusion_tag("components/bar_list.html")
-def bar_list(rows, label="", links=False):
-    """Horizontal bars: rows of {"label", "value" (number or Money), "url"?, "text"?}. Bars are relative to the largest."""
+def bar_list(rows, label="", links=False, down=False):
+    """Horizontal bars: rows of {"label", "value" (number or Money), "url"?, "text"?}. Bars are relative to the largest.
+
+    `down`: they show losses."""
     plain = [row["value"].minor if isinstance(row["value"], Money) else Decimal(row["value"]) for row in rows]
     top = max([*plain, 1])
     shown = []
@@ -300,7 +302,7 @@ def bar_list(rows, label="", links=False):
             money_text(row["value"]) if isinstance(row["value"], Money) else number(row["value"])
         )
         shown.append({"label": row["label"], "url": row.get("url"), "text": text, "width": _percent_of(value, top)})
-    return {"rows": shown, "label": label}
+    return {"rows": shown, "label": label, "down": down}
 
 
 @register.inclusion_tag("components/sparkline.html")

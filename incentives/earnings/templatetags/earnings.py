@@ -2,6 +2,7 @@
 
 from django import template
 
+from incentives.earnings import change_preview as change_previews
 from incentives.earnings import preview as previews
 from incentives.earnings import selectors
 from incentives.earnings.models import Earning
@@ -30,3 +31,9 @@ def latest_earnings(program, count=8) -> list[Earning]:
 def launch_preview(program, version) -> previews.Preview:
     """What publishing `version` would do."""
     return previews.preview(program, version)
+
+
+@register.simple_tag
+def change_preview(program, version, starts_at=None) -> change_previews.ChangePreview:
+    """Whom publishing a further `version` to start at that moment would change."""
+    return change_previews.change_preview(program, version, starts_at)

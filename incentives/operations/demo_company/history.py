@@ -26,6 +26,7 @@ from incentives.operations.sweep import SWEEPERS
 from incentives.payouts import services as payouts
 from incentives.payouts.models import Payout
 from incentives.payouts.services.sweep import expire_waiting
+from incentives.programs import review, review_limits
 from incentives.programs import services as programs
 from incentives.programs.models import Program
 from incentives.programs.services import TargetRow
@@ -139,7 +140,14 @@ class Story:
         program, actor = self.draft(name, manager), self.company.user(manager)
         if name == documents.QUOTA:
             programs.set_targets(program=program, rows=self.targets(program), actor=actor)
-        self.company.programs[name] = programs.launch(program=program, actor=actor)
+        if not review_limits.asks(program.budget, actor):
+            self.company.programs[name] = programs.launch(program=program, actor=actor)
+            return
+        other = people.MANAGER if manager is people.SECOND_MANAGER else people.SECOND_MANAGER
+        draft = review.request_review(program=program, actor=actor)
+        self.company.programs[name] = review.confirm_review(
+            program=program, actor=self.company.user(other), seen_digest=draft.digest
+        )
 
     def targets(self, program: Program) -> list[TargetRow]:
         """One per rep, so that some are ahead and some behind; in steps of 5,000."""

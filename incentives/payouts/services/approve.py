@@ -11,7 +11,7 @@ from incentives.payouts.errors import OrderProblem, PayoutOnHold, ReasonNeeded, 
 from incentives.payouts.models import Approval, Payout
 from incentives.payouts.policies import PERMISSION, makers_of
 from incentives.payouts.services import states
-from incentives.payouts.services.holds import open_holds
+from incentives.payouts.services.holds import missing_terms, open_holds
 from rewards import services as rewards
 from rewards.errors import IllegalMove, RewardError
 from rewards.models import DeliveryType, RewardOrder
@@ -38,7 +38,7 @@ def approve_payout(*, payout_id: int, actor, seen_hash: str | None = None, ip_ad
             raise NotAllowed("The next approval of this payout belongs to another role.")
         if seen_hash is not None and seen_hash != payout.content_hash:
             raise StalePayout
-        if holds := open_holds(payout, but_funding=True):
+        if holds := open_holds(payout, but_funding=True) or missing_terms(payout):
             raise PayoutOnHold(holds)
         _record(payout, step, Approval.Decision.APPROVED, actor, ip_address=ip_address)
         if step + 1 >= len(payout.steps):

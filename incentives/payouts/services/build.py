@@ -22,6 +22,7 @@ from incentives.payouts.policies import DEFAULT_STEPS, active_policies, policy_f
 from incentives.payouts.services import states
 from incentives.payouts.services.approve import approve_automatically
 from incentives.payouts.services.holds import risk_holds
+from incentives.payouts.services.terms import terms_holds
 from incentives.programs.models import Program
 from rewards import selectors as catalogue
 from rewards.money import Money
@@ -204,7 +205,8 @@ def _submit(plan: Plan, participation: Participation, value: Money, open_earning
     if editors := unconfirmed_editors():
         payout.policy_editors.add(*editors)
     audit.record("payout.submitted", payout, actor=actor, after={"amount": str(value), "product": payout.product_code})
-    for kind, reason in risk_holds(participation.participant):
+    holds = risk_holds(participation.participant) + terms_holds(plan.program, participation.participant)
+    for kind, reason in holds:
         Hold.objects.create(payout=payout, kind=kind, reason=reason)
     _reserve_or_hold(payout, actor)
     if not payout.steps and not payout.holds.filter(lifted_at__isnull=True).exists():

@@ -9,6 +9,7 @@ from incentives.core import audit
 from incentives.core.errors import IllegalTransition, NotAllowed
 from incentives.payouts.errors import ReasonNeeded
 from incentives.payouts.models import Hold, Payout
+from incentives.programs import terms
 
 CONTACT_CHANGE_DAYS = 7
 """A recipient whose e-mail or phone changed within this many days waits for a look (reliability.md, section 3)."""
@@ -26,6 +27,14 @@ def open_holds(payout: Payout, *, but_funding: bool = False) -> list[Hold]:
     """What keeps this payout waiting. A funding hold resolves itself: approving tries to reserve again."""
     holds = payout.holds.filter(lifted_at__isnull=True)
     return list(holds.exclude(kind=Hold.Kind.FUNDING) if but_funding else holds)
+
+
+def missing_terms(payout: Payout) -> list[Hold]:
+    """An unsaved hold when the recipient has not accepted what the program asks for now: published between the build and
+    the approval, it may not have reached this payout."""
+    if not terms.holds(payout.program, payout.participant):
+        return []
+    return [Hold(payout=payout, kind=Hold.Kind.TERMS, reason="The recipient has not accepted the program's terms.")]
 
 
 def place_hold(*, payout_id: int, actor, reason: str) -> Hold:
@@ -59,6 +68,8 @@ def lift_hold(*, hold_id: int, actor, reason: str) -> Hold:
         hold = Hold.objects.select_for_update(of=("self",)).select_related("payout__participant").get(pk=hold_id)
         if hold.payout.participant.user_id == actor.pk:
             raise NotAllowed("You receive this payout, so somebody else must lift its hold.")
+        if hold.kind == Hold.Kind.TERMS:
+            raise NotAllowed("Only the recipient lifts this one, by accepting the program's terms.")
         if hold.lifted_at is None:
             hold.lifted_at, hold.lifted_by, hold.lifted_reason = timezone.now(), actor, reason.strip()[:300]
             hold.save(update_fields=["lifted_at", "lifted_by", "lifted_reason"])

@@ -6,7 +6,7 @@ is read, so that memory grows with the number of objects and not with the size o
 
 import hashlib
 import json
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import asdict, dataclass, field
 from datetime import date
 from decimal import Decimal
@@ -20,8 +20,9 @@ from .history import History
 from .limits import decimal_text, one_of
 from .numbers import money_text, number
 from .periods import period_start
-from .schema import Definition
+from .schema import Definition, Rank
 from .scoring import score
+from .whatif import MoreWins, mark
 
 TYPES = ("employee", "contractor", "partner")
 
@@ -154,7 +155,8 @@ class Simulation:
         reasons = tuple(reason for reason in result.reasons if reason.exception)
         return (fact.external_id, CreditResult(result.credits, reasons)) if result.credits or reasons else None
 
-    def run(self) -> "Result":
+    def run(self, percents: Iterable[int] = ()) -> "Result":
+        """`percents`: changes of the wins (whatif.MoreWins) whose totals are computed as well."""
         credits: dict[str, list[Credit]] = {}
         exceptions = list(self.exceptions)
         for found in self.history.standing():
@@ -163,11 +165,27 @@ class Simulation:
                 for credit in result.credits:
                     credits.setdefault(credit.participant, []).append(credit)
                 exceptions.extend(Exceptional(activity, reason.code, reason.message) for reason in result.reasons)
+        changed = self._changed(credits, percents)
         cards = self._scorecards(credits)
         everyone = [card for own in cards.values() for card in own]
         exceptions.extend(Exceptional(None, item.code, item.message) for card in everyone for item in card.problems)
         standings = rank_standings(self.definition, everyone, self.people.roster)
-        return Result(self.definition, cards, standings, sorted(exceptions, key=_exception_order))
+        return Result(self.definition, cards, standings, sorted(exceptions, key=_exception_order), changed)
+
+    def _changed(self, credits: dict[str, list[Credit]], percents: Iterable[int]) -> dict[int, int]:
+        """per cent of more wins -> total in minor units"""
+        percents = sorted(set(percents))
+        marks = {mark(c.fact_id) for own in credits.values() for c in own} if percents else ()
+        return {percent: self._total(credits, MoreWins(self.definition, percent, marks)) for percent in percents}
+
+    def _total(self, credits: dict[str, list[Credit]], change: MoreWins) -> int:
+        people, total, cards = self.people.roster, 0, []
+        for key, own in credits.items():
+            found = score(self.definition, people[key], self.targets.get(key, NOTHING), change.apply(own))
+            total += sum(card.earned_minor for card in found)
+            cards += found if any(isinstance(reward, Rank) for reward in self.definition.rewards) else ()
+        standings = rank_standings(self.definition, cards, people)
+        return total + sum(line.amount_minor for standing in standings for line in standing.lines.values())
 
     def _scorecards(self, credits: dict[str, list[Credit]]) -> dict[str, list[Scorecard]]:
         keys = sorted({*credits, *self.targets})
@@ -192,6 +210,8 @@ class Result:
     scorecards: dict[str, list[Scorecard]]
     standings: tuple[Standing, ...]
     exceptions: list[Exceptional]
+    changed: Mapping[int, int] = field(default_factory=dict)
+    """per cent of more wins -> total in minor units, where that was asked for"""
 
     @property
     def total_minor(self) -> int:
@@ -211,7 +231,7 @@ class Result:
         return json.loads("".join(self.json()))
 
     def json(self) -> Iterator[str]:
-        """The document as text, one participant at a time."""
+        """The document as text, one participant at a time. With `sensitivity` where that was asked for."""
         yield f'{{"currency": "{self.definition.currency}", "total": "{self.money(self.total_minor)}", "participants": ['
         between = ""
         for key, own in self.scorecards.items():
@@ -220,7 +240,9 @@ class Result:
                 between = ", "
         places = [self._place(place) for standing in self.standings for place in standing.places]
         exceptions = [asdict(item) for item in self.exceptions]
-        yield f'], "standing": {json.dumps(places)}, "exceptions": {json.dumps(exceptions, ensure_ascii=False)}}}'
+        yield f'], "standing": {json.dumps(places)}, "exceptions": {json.dumps(exceptions, ensure_ascii=False)}'
+        totals = [{"percent": percent, "total": self.money(minor)} for percent, minor in sorted(self.changed.items())]
+        yield f', "sensitivity": {json.dumps(totals)}}}' if totals else "}"
 
     def _place(self, place: Place) -> dict[str, Any]:
         return {

@@ -1,7 +1,6 @@
 """What a program would pay over a history in files. Touches no database. The files: docs/program-definition.md."""
 
 import codecs
-import gc
 import io
 import json
 import sys
@@ -12,11 +11,15 @@ from typing import Any, BinaryIO
 
 from django.core.management.base import BaseCommand
 
+from incentives.core.memory import no_cyclic_garbage
 from incentives.programs.rules import DefinitionError, parse_definition
 from incentives.programs.rules.events import EventError
 from incentives.programs.rules.limits import MAX_BYTES
 from incentives.programs.rules.numbers import money_text
+from incentives.programs.rules.rates import FileRates
+from incentives.programs.rules.schema import Definition
 from incentives.programs.rules.simulation import Result, Simulation
+from incentives.programs.rules.whatif import LEAST
 
 MAX_LINE = 1024 * 1024
 
@@ -30,27 +33,38 @@ class Command(BaseCommand):
     requires_system_checks = []
 
     def add_arguments(self, parser):
-        parser.add_argument("--program", required=True, metavar="FILE", help="the definition (JSON); - reads stdin")
+        parser.add_argument(
+            "--program", required=True, action="append", metavar="FILE",
+            help="the definition (JSON); - reads stdin. Given several times, each is run",
+        )  # fmt: skip
         parser.add_argument("--activities", required=True, metavar="FILE", help="one activity (JSON) per line")
         parser.add_argument("--participants", required=True, metavar="FILE", help="one participant (JSON) per line")
         parser.add_argument("--targets", metavar="FILE", help="one target (JSON) per line")
+        parser.add_argument("--rates", metavar="FILE", help="one exchange rate (JSON) per line")
+        parser.add_argument(
+            "--sensitivity",
+            type=int,
+            metavar="PERCENT",
+            help="also the totals with so many per cent fewer and more wins",
+        )
         parser.add_argument("--json", action="store_true", help="print one JSON document instead of tables")
 
-    def handle(self, *, program, activities, participants, targets=None, **options):
+    def handle(self, *, program, activities, participants, targets=None, rates=None, sensitivity=None, **options):
         self._write_utf8()
+        names = [program] if isinstance(program, str) else program
         try:
-            if [program, activities, participants, targets].count("-") > 1:
-                raise BadInput("Only one of the files can be standard input (-).")
-            result = simulate(program, activities, participants, targets)
+            check(names, [activities, participants, targets, rates], sensitivity)
+            percents = () if sensitivity is None else (-sensitivity, 0, sensitivity)
+            results = [simulate(name, activities, participants, targets, rates, percents) for name in names]
         except BadInput as exc:
             self.stderr.write(str(exc))
             sys.exit(2)
         if options["json"]:
-            for text in result.json():
+            for text in documents(results):
                 self.stdout.write(text, ending="")
             self.stdout.write("")
         else:
-            self.stdout.write(table(result))
+            self.stdout.write("\n\n".join(map(table, results)))
 
     def _write_utf8(self) -> None:
         """Whatever the locale says. Half a surrogate pair becomes \\udxxx, which in JSON is what it was read from."""
@@ -60,32 +74,53 @@ class Command(BaseCommand):
                 out.reconfigure(encoding="utf-8", errors="backslashreplace")
 
 
-def simulate(program: str, activities: str, participants: str, targets: str | None = None) -> Result:
+def check(programs: list[str], files: list[str | None], sensitivity: int | None) -> None:
+    """Raises BadInput."""
+    if [*programs, *files].count("-") > 1:
+        raise BadInput("Only one of the files can be standard input (-).")
+    if len(programs) > 1 and "-" in files:
+        raise BadInput("Several programs read the files several times; standard input (-) can be read once.")
+    if sensitivity is not None and not 0 <= sensitivity <= -LEAST:
+        raise BadInput(f"--sensitivity {sensitivity}: expected per cent from 0 to {-LEAST}.")
+
+
+def documents(results: list[Result]) -> Iterator[str]:
+    """Of one program its document; of several `{"programs": [...]}` in the order given."""
+    if len(results) == 1:
+        yield from results[0].json()
+        return
+    yield '{"programs": ['
+    for number, result in enumerate(results):
+        yield ", " if number else ""
+        yield from result.json()
+    yield "]}"
+
+
+def simulate(
+    program: str, activities: str, participants: str, targets: str | None = None, rates: str | None = None,
+    percents: tuple[int, ...] = (),
+) -> Result:  # fmt: skip
     """Raises BadInput with file, line, field and what was expected."""
-    try:
-        with opened(program) as file:
-            simulation = Simulation(parse_definition(file.read(MAX_BYTES + 1)))
-    except DefinitionError as exc:
-        problems = "\n".join(f"  {problem}" for problem in exc.problems)
-        raise BadInput(f"{shown_name(program)}: this is no program definition.\n{problems}") from None
+    definition = read_definition(program)
+    known = FileRates(definition.currency)
+    if rates:
+        read_lines(rates, known.add)
+    simulation = Simulation(definition, known)
     read_lines(participants, simulation.add_person)
     if targets:
         read_lines(targets, simulation.add_target)
     with no_cyclic_garbage():
         read_lines(activities, simulation.add_activity)
-        return simulation.run()
+        return simulation.run(percents)
 
 
-@contextmanager
-def no_cyclic_garbage() -> Iterator[None]:
-    """Credits refer to nothing that refers back; looking for cycles among them takes a quarter of the time."""
-    was_enabled = gc.isenabled()
-    gc.disable()
+def read_definition(name: str) -> Definition:
     try:
-        yield
-    finally:
-        if was_enabled:
-            gc.enable()
+        with opened(name) as file:
+            return parse_definition(file.read(MAX_BYTES + 1))
+    except DefinitionError as exc:
+        problems = "\n".join(f"  {problem}" for problem in exc.problems)
+        raise BadInput(f"{shown_name(name)}: this is no program definition.\n{problems}") from None
 
 
 @contextmanager
@@ -151,6 +186,7 @@ def table(result: Result) -> str:
             rows.append(f"{key:<24}{card.period_start!s:<12}{measure:>18}{reached:>12}{money(card.earned_minor)}")
         rows.extend(f"{key:<24}{'prize':<42}{money(line.amount_minor)}" for line in result.prizes(key))
     rows += ["", f"{'total':<66}{money(result.total_minor)}"]
+    rows += [f"{f'total with wins {percent:+} %':<66}{money(minor)}" for percent, minor in result.changed.items()]
     for standing in result.standings:
         rows += ["", f"{'rank':<6}{standing.by:<24}{'measure':>18}{'prize':>14}"]
         rows.extend(

@@ -1,0 +1,62 @@
+"""Who is in a program, so that its boards exist for them, and which row of a board is theirs."""
+
+from collections import defaultdict
+from collections.abc import Iterable
+
+from incentives.earnings.facts import people_in
+from incentives.earnings.leaderboards import Board
+from incentives.earnings.models import ContestSeal, Participation
+from incentives.participants.models import Participant
+from incentives.programs.models import Enrollment, Program, ProgramVersion
+from incentives.programs.rules.crediting import ineligible
+from incentives.programs.rules.facts import NOTHING
+from incentives.programs.rules.schema import Definition
+from incentives.programs.versions import timeline_of
+
+
+def own_group(program: Program, board: Board, participant: Participant) -> str | None:
+    """What `participant` is called on this board; of a sealed team contest, the team at the seal."""
+    if board.reward.by == "participant":
+        return participant.key
+    seal = ContestSeal.objects.filter(program=program).first()
+    fixed = (seal.groups if seal else {}).get(str(participant.pk))
+    if fixed:
+        return fixed[0 if board.reward.by == "team" else 1]
+    found = participant.team if board.reward.by == "team" else participant.partner
+    return found.code if found else None
+
+
+def takes_part(program: Program, definition: Definition, participant: Participant) -> bool:
+    """Whether somebody is in the program: something of theirs counted, they were invited, or its rule lets them in."""
+    if program.status not in Program.SCORED:
+        return False
+    if program.participations.filter(participant=participant).exists():
+        return True
+    enrolled = program.enrollments.filter(participant=participant).first()
+    return _let_in(definition, participant, enrolled.state if enrolled else "")
+
+
+def programs_with(participant: Participant, programs: Iterable[Program]) -> list[tuple[Program, Definition]]:
+    """Those of `programs` that takes_part says yes to, with their definitions, in their order. Three queries."""
+    programs = [program for program in programs if program.status in Program.SCORED]
+    ids = [program.pk for program in programs]
+    versions = ProgramVersion.objects.filter(program__in=ids, published_at__isnull=False).defer("definition")
+    by_program: dict[int, list[ProgramVersion]] = defaultdict(list)
+    for version in versions:
+        by_program[version.program_id].append(version)
+    counted = set(
+        Participation.objects.filter(program__in=ids, participant=participant).values_list("program", flat=True)
+    )
+    enrolled = dict(Enrollment.objects.filter(program__in=ids, participant=participant).values_list("program", "state"))
+    found = []
+    for program in programs:
+        if program.pk in by_program:
+            definition = timeline_of(by_program[program.pk]).last.definition
+            if program.pk in counted or _let_in(definition, participant, enrolled.get(program.pk, "")):
+                found.append((program, definition))
+    return found
+
+
+def _let_in(definition: Definition, participant: Participant, enrolled: str) -> bool:
+    person = people_in([participant]).roster[participant.key]
+    return not ineligible(definition, person, {person.key: enrolled} if enrolled else NOTHING)
