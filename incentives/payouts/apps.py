@@ -5,4 +5,8 @@ class PayoutsConfig(AppConfig):
     name = "incentives.payouts"
 
     def ready(self):
-        from incentives.payouts.services import settle, terms  # noqa: F401  (they hear order_changed and terms_changed)
+        from incentives.payouts import tax_totals
+        from incentives.payouts.services import settle, tax_holds, terms  # noqa: F401  (they hear signals)
+        from incentives.tax import sources
+
+        sources.connect(tax_totals, tax_holds)

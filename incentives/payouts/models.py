@@ -244,6 +244,8 @@ class Hold(models.Model):
         VELOCITY = "velocity", _("Too much too quickly")
         UNUSUAL = "unusual", _("Far above the usual")
         STRUCTURING = "structuring", _("Just under a limit, again and again")
+        TAX = "tax", _("Tax form missing")
+        TAX_REVIEW = "tax_review", _("Tax review")
         REVIEW = "review", _("Held for review")
 
     BY_ITSELF = (Kind.FUNDING, Kind.TERMS)

@@ -6,6 +6,7 @@ domain         allowed domains are named (for everybody or the program) and the 
 unusual        amount > 5 x median of the program's last 100 approved payouts, and > 100.00; from 5 payouts on
 structuring    the third amount in 7 days that is at most 10 % below one approval policy's limit
 velocity       a limit per participant or program in a day or a month is exceeded with this payout
+tax            a tax form is missing at the year's threshold, or finance reviews the person (incentives.tax)
 """
 
 from collections.abc import Callable, Iterable
@@ -21,6 +22,7 @@ from incentives.payouts.contacts import allows, domain_of, email_key, looks_like
 from incentives.payouts.errors import ApproverLimit
 from incentives.payouts.models import Approval, ApprovalPolicy, ContactKey, Hold, Payout, RiskRule
 from incentives.programs import terms
+from incentives.tax import services as tax
 from rewards.money import MINOR_DIGITS, Money
 
 K = Hold.Kind
@@ -192,6 +194,12 @@ def terms_not_accepted(payout: Payout) -> Iterable[Found]:
         yield Found(K.TERMS, "The recipient has not accepted the program's terms.")
 
 
+def tax_details(payout: Payout) -> Iterable[Found]:
+    """Locks the recipient's tax profile, so that two programs that pay one person at once see each other."""
+    if found := tax.hold_for(payout.participant, payout.amount, but=[payout.pk]):
+        yield Found(found.kind, found.reason)
+
+
 CHECKS: list[Callable[[Payout], Iterable[Found]]] = [
     terms_not_accepted,
     contact_changed,
@@ -200,6 +208,7 @@ CHECKS: list[Callable[[Payout], Iterable[Found]]] = [
     unusual_amount,
     structuring,
     velocity,
+    tax_details,
 ]
 """Other parts add theirs here."""
 
