@@ -15,6 +15,7 @@ GROUPS = [  # (heading or None, entries: url name, label, icon, permission or No
             ("portal:me", _("My rewards"), "gift", "me.view"),
             ("portal:boards", _("Leaderboards"), "trophy", "me.view"),
             ("claims:mine", _("My claims"), "file", "claims.submit"),
+            ("disputes:mine", _("My questions"), "message", "disputes.raise"),
         ],
     ),
     (
@@ -40,7 +41,10 @@ GROUPS = [  # (heading or None, entries: url name, label, icon, permission or No
         [
             ("payouts:list", _("Payouts"), "payouts", "payouts.view"),
             ("payouts:orders", _("Orders"), "orders", "orders.view"),
+            ("payouts:holds", _("Holds"), "pause", "payouts.view"),
+            ("payouts:recovery", _("Recovery"), "refresh", "recovery.view"),
             ("ledger:budgets", _("Budgets"), "budgets", "budgets.view"),
+            ("payouts:months", _("Months"), "calendar", "periods.view"),
             ("ledger:rates", _("Exchange rates"), "refresh", "rates.view"),
             ("reports:list", _("Reports"), "reports", "reports.view"),
         ],

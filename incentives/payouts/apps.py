@@ -5,4 +5,4 @@ class PayoutsConfig(AppConfig):
     name = "incentives.payouts"
 
     def ready(self):
-        from incentives.payouts.services import settle  # noqa: F401  (hears order_changed)
+        from incentives.payouts.services import settle, terms  # noqa: F401  (they hear order_changed and terms_changed)

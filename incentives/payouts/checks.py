@@ -2,14 +2,15 @@
 
 from collections import defaultdict
 
-from django.db.models import Count, Q, Sum
+from django.db.models import Count, Exists, OuterRef, Q, Sum
 
-from incentives.earnings.models import Participation
+from incentives.earnings.models import Earning, Participation
 from incentives.ledger import accounts
 from incentives.ledger.models import Account, Budget
 from incentives.ledger.selectors import check_postings
 from incentives.payouts.models import Approval, Payout
 from incentives.payouts.services.build import content_hash
+from incentives.payouts.services.netting import overpaid_by_ground, written_off_by_ground
 from rewards.models import RewardOrder
 
 S = Payout.Status
@@ -49,19 +50,35 @@ def _budgets() -> list[str]:
 def _participants() -> list[str]:
     balances = {a.code: a.balance_minor for a in Account.objects.filter(book=Account.Book.PARTICIPANT, tracked=True)}
     paid = Sum("payouts__amount_minor", filter=Q(payouts__status=S.FULFILLED))
+    corrected = Exists(Earning.objects.filter(participation=OuterRef("pk"), amount_minor__lt=0))
+    rows = Participation.objects.annotate(fulfilled=paid, corrected=corrected).select_related("recovery")
     problems = []
-    for row in Participation.objects.annotate(fulfilled=paid).iterator(chunk_size=2000):
+    for row in rows.iterator(chunk_size=2000):
         code = f"participant:{row.public_id}"
+        if row.paid_seq < row.scored_seq:
+            continue
+        written_off, over = (written_off_by_ground(row), overpaid_by_ground(row)) if row.corrected else ({}, {})
         expected = {
             accounts.EARNED: row.earned_minor,
             accounts.PAID: row.fulfilled or 0,
-            accounts.RECOVERABLE: max(0, (row.fulfilled or 0) - row.earned_minor),
+            accounts.RECOVERABLE: sum(over.values()) - sum(written_off.values()),
         }
         problems += [
             f"{code}:{bucket} is {balances.get(f'{code}:{bucket}', 0)}, expected {value}"
             for bucket, value in expected.items()
-            if balances.get(f"{code}:{bucket}", 0) != value and row.paid_seq >= row.scored_seq
+            if balances.get(f"{code}:{bucket}", 0) != value
         ]
+        problems += [
+            f"{code}: {minor} are written off for {ground}, only {over.get(ground, 0)} were paid too much"
+            for ground, minor in written_off.items()
+            if minor > over.get(ground, 0)
+        ]
+        shown = getattr(row, "recovery", None)
+        if shown and (shown.recoverable_minor, shown.written_off_minor) != (
+            balances.get(f"{code}:{accounts.RECOVERABLE}", 0),
+            sum(written_off.values()),
+        ):
+            problems.append(f"{code}: the recovery list shows {shown.recoverable_minor}, the ledger says otherwise")
     return problems
 
 

@@ -9,7 +9,8 @@ class SelfApproval(DomainError):
     code = "self_approval"
     status = 403
     user_message = (
-        "You submitted this payout, wrote its program's rules or receive it, so somebody else must decide. "
+        "You submitted this payout, wrote its program's rules, gave an award in it or receive it, so somebody else must "
+        "decide. "
         "Ask another approver."
     )
 
@@ -74,3 +75,36 @@ class SecondPerson(DomainError):
     code = "second_person"
     status = 403
     user_message = "You proposed this, so another person of finance must confirm it."
+
+
+class RecoveryInvalid(DomainError):
+    """A write-off or an instalment that does not fit what is recoverable; the message says what would."""
+
+    code = "recovery_invalid"
+    status = 409
+
+
+class MonthInvalid(DomainError):
+    """A month that cannot be closed or opened now; the message names the one that can."""
+
+    code = "month_invalid"
+    status = 409
+
+
+class ApproverLimit(DomainError):
+    """Approving this would exceed how much one person may approve in a day or a month."""
+
+    code = "approver_limit"
+    status = 409
+
+
+class RuleInvalid(DomainError):
+    """A field of a limit or domain does not fit; the message names it."""
+
+    code = "rule_invalid"
+
+
+class DelegationInvalid(DomainError):
+    """A deputy or the days do not fit; the message names the field."""
+
+    code = "delegation_invalid"

@@ -7,9 +7,12 @@ from django import forms
 from django.db.models import Q
 from django.utils.translation import gettext_lazy as _
 
+from incentives.accounts.models import User, UserRole
+from incentives.accounts.permissions import roles_with
 from incentives.core.listing import Since, Until
 from incentives.participants.models import Participant
 from incentives.payouts.models import ApprovalPolicy, Hold, OrderDecision, Payout
+from incentives.payouts.policies import PEOPLE, PERMISSION, flat, people_of
 from incentives.payouts.selectors import PAYING, open_hold
 from incentives.programs.models import Program
 from rewards.models import DeliveryType, Product, RewardOrder
@@ -21,6 +24,12 @@ KEPT = _("Kept in the audit trail.")
 class ReasonForm(forms.Form):
     reason = forms.CharField(
         label=_("Reason"), max_length=300, help_text=KEPT, widget=forms.Textarea(attrs={"rows": 2})
+    )
+
+
+class NoteForm(forms.Form):
+    note = forms.CharField(
+        label=_("Note"), max_length=300, required=False, help_text=KEPT, widget=forms.Textarea(attrs={"rows": 2})
     )
 
 
@@ -178,6 +187,13 @@ def steps_choices() -> list[tuple[str, str]]:
     return [(",".join(steps), steps_text(steps)) for steps in orders]
 
 
+def approvers():
+    """Everybody whose role approves payouts."""
+    roles = set().union(*(roles_with(permission) for permission in PERMISSION.values()))
+    people = UserRole.objects.filter(role__in=roles).values("user")
+    return User.objects.filter(is_active=True, pk__in=people).order_by("name", "pk")
+
+
 class PolicyForm(forms.Form):
     name = forms.CharField(label=_("Name"), max_length=120)
     steps = forms.ChoiceField(
@@ -198,6 +214,26 @@ class PolicyForm(forms.Form):
         required=False,
         empty_label=_("Every program"),
     )
+    people = forms.ModelMultipleChoiceField(
+        label=_("Then one of these people"),
+        queryset=User.objects.none(),
+        required=False,
+        help_text=_("A further step that only people named here decide, their deputies included."),
+    )
+    people_count = forms.IntegerField(label=_("How many of them"), min_value=1, max_value=3, required=False)
+    risk = forms.MultipleChoiceField(
+        label=_("Only payouts with a risk"),
+        choices=ApprovalPolicy.Risk.choices,
+        required=False,
+        widget=forms.CheckboxSelectMultiple,
+        help_text=_("Empty for any payout; of several, one suffices."),
+    )
+    escalate_after_hours = forms.IntegerField(
+        label=_("Open a step to others after hours"), min_value=1, max_value=720, required=False
+    )
+    escalate_to = forms.ChoiceField(
+        label=_("To"), choices=[("", _("Nobody")), *ApprovalPolicy.Step.choices], required=False
+    )
     participant_type = forms.ChoiceField(
         label=_("For"), choices=[("", _("Everybody")), *Participant.Type.choices], required=False
     )
@@ -206,10 +242,17 @@ class PolicyForm(forms.Form):
     )
     is_active = forms.BooleanField(label=_("In force"), required=False)
 
+    def __init__(self, *args, **kwargs):
+        super().__init__(*args, **kwargs)
+        self.fields["people"].queryset = approvers()
+
     def values(self) -> dict:
-        """What services.save_policy takes."""
+        """What services.save_policy takes. Named people decide last."""
         data = dict(self.cleaned_data)
         up_to, data["steps"] = data.pop("up_to"), [step for step in data["steps"].split(",") if step]
+        people, count = data.pop("people"), data.pop("people_count") or 1
+        if people:
+            data["steps"].append({"who": PEOPLE, "people": sorted(p.pk for p in people), "count": count})
         data["up_to_minor"] = None if up_to is None else Money.from_decimal(up_to, data["currency"]).minor
         return data
 
@@ -220,7 +263,14 @@ class PolicyForm(forms.Form):
         limit = None if policy.up_to_minor is None else Money(policy.up_to_minor, policy.currency).decimal
         return {
             "name": policy.name,
-            "steps": ",".join(policy.steps),
+            "steps": ",".join(step for step in flat(policy.steps) if not people_of(step)),
+            "people": [pk for step in policy.steps if isinstance(step, dict) for pk in step.get("people", ())],
+            "people_count": next(
+                (s.get("count", 1) for s in policy.steps if isinstance(s, dict) and s["who"] == PEOPLE), None
+            ),
+            "risk": policy.risk,
+            "escalate_after_hours": policy.escalate_after_hours,
+            "escalate_to": policy.escalate_to,
             "up_to": limit,
             "currency": policy.currency,
             "program": policy.program and policy.program.public_id,

@@ -80,6 +80,9 @@ class Payout(models.Model):
     expires_at = models.DateTimeField()
     order = models.OneToOneField(RewardOrder, null=True, blank=True, on_delete=models.PROTECT, related_name="payout")
     outcome = models.CharField(max_length=300, blank=True, help_text="Why it was rejected, cancelled or failed.")
+    escalate_after_hours = models.IntegerField(null=True, help_text="A step that waits longer is opened to others.")
+    escalate_to = models.CharField(max_length=12, null=True)
+    escalated_step = models.IntegerField(null=True, help_text="The step that waited too long, while it waits.")
     policy_editors = models.ManyToManyField(
         USER,
         related_name="+",
@@ -147,13 +150,27 @@ class ApprovalPolicy(models.Model):
         MANAGER = "manager", _("A program manager")
         FINANCE = "finance", _("Finance")
 
+    class Risk(models.TextChoices):
+        HOLD = "hold", _("It was held for a risk")
+        NEW_RECIPIENT = "new_recipient", _("The first card for this person")
+        UNUSUAL = "unusual", _("Far above the program's usual")
+
     name = models.CharField(max_length=120, unique=True)
     position = models.PositiveIntegerField(default=100)
     program = models.ForeignKey(Program, null=True, blank=True, on_delete=models.PROTECT, related_name="policies")
     participant_type = models.CharField(max_length=12, blank=True)
     currency = CurrencyField(default="USD")
     up_to_minor = models.BigIntegerField(null=True, blank=True, help_text="Fits amounts up to this; empty: any amount.")
-    steps = models.JSONField(default=list, blank=True, help_text="For example ['finance']; empty: automatic.")
+    steps = models.JSONField(
+        default=list,
+        blank=True,
+        help_text="For example ['finance'], or {'who': 'people', 'people': [user ids], 'count': 2}; empty: automatic.",
+    )
+    risk = models.JSONField(
+        default=list, blank=True, help_text="Fits only payouts with one of these; empty: any payout."
+    )
+    escalate_after_hours = models.IntegerField(null=True, blank=True)
+    escalate_to = models.CharField(max_length=12, choices=Step.choices, blank=True)
     is_active = models.BooleanField(default=True)
     edited_by = models.ForeignKey(USER, null=True, blank=True, on_delete=models.PROTECT, related_name="+")
     edited_at = models.DateTimeField(null=True, blank=True)
@@ -185,6 +202,7 @@ class Approval(models.Model):
     decision = models.CharField(max_length=10, choices=Decision.choices)
     actor = models.ForeignKey(USER, null=True, on_delete=models.PROTECT, related_name="+")
     actor_name = models.CharField(max_length=200)
+    on_behalf_of = models.ForeignKey(USER, null=True, on_delete=models.PROTECT, related_name="+")
     submitted_by = models.ForeignKey(USER, null=True, on_delete=models.PROTECT, related_name="+")
     recipient_user = models.ForeignKey(USER, null=True, on_delete=models.PROTECT, related_name="+")
     seen_hash = models.CharField(max_length=64)
@@ -222,11 +240,19 @@ class Hold(models.Model):
         CONTACT_CHANGED = "contact_changed", _("Address changed lately")
         SAME_CONTACT = "same_contact", _("Same address as somebody else")
         TERMS = "terms", _("Terms not accepted")
+        DOMAIN = "domain", _("Outside the allowed domains")
+        VELOCITY = "velocity", _("Too much too quickly")
+        UNUSUAL = "unusual", _("Far above the usual")
+        STRUCTURING = "structuring", _("Just under a limit, again and again")
         REVIEW = "review", _("Held for review")
+
+    BY_ITSELF = (Kind.FUNDING, Kind.TERMS)
+    """Kinds that nobody lifts: what they wait for lifts them."""
 
     payout = models.ForeignKey(Payout, on_delete=models.PROTECT, related_name="holds")
     kind = models.CharField(max_length=20, choices=Kind.choices)
     reason = models.CharField(max_length=300)
+    evidence = models.JSONField(default=dict, help_text="Ids and figures for the review page; never an address.")
     placed_by = models.ForeignKey(USER, null=True, on_delete=models.PROTECT, related_name="+")
     placed_at = models.DateTimeField(auto_now_add=True)
     lifted_by = models.ForeignKey(USER, null=True, on_delete=models.PROTECT, related_name="+")
@@ -279,3 +305,15 @@ class OrderDecision(models.Model):
 
     def __str__(self):
         return f"{self.get_decision_display()}: {self.order}"
+
+
+# Django finds models in this module alone; these stand in files of their own.
+from incentives.payouts.approval_models import (  # noqa: E402, F401
+    ApproverMail,
+    ApproverNotice,
+    ApproverPreference,
+    Delegation,
+)
+from incentives.payouts.recovery_models import Recovery, WriteOff, WriteOffLine  # noqa: E402, F401
+from incentives.payouts.risk_models import ContactKey, RiskRule  # noqa: E402, F401
+from incentives.payouts.schedule_models import ScheduledBuild  # noqa: E402, F401

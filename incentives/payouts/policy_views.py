@@ -35,12 +35,27 @@ def change_note(policy) -> str:
     return gettext("not confirmed by a second person")
 
 
+def policy_note(policy) -> str:
+    """`only: The first card for this person; after 24 hours also Finance`"""
+    parts = []
+    if policy.risk:
+        labels = [str(ApprovalPolicy.Risk(risk).label) for risk in policy.risk]
+        parts.append(gettext("only: %(risks)s") % {"risks": gettext(" or ").join(labels)})
+    if policy.escalate_after_hours:
+        parts.append(
+            gettext("after %(n)s hours also %(who)s")
+            % {"n": policy.escalate_after_hours, "who": wording.step_text(policy.escalate_to)}
+        )
+    return "; ".join(parts)
+
+
 def policy_in_words(policy) -> str:
     """`Finance, up to 500.00 USD, in force`"""
     limit = None if policy.up_to_minor is None else Money(policy.up_to_minor, policy.currency)
     parts = [wording.steps_text(policy.steps)]
     parts.append(gettext("up to %(amount)s") % {"amount": limit} if limit else gettext("any amount"))
     parts.append(policy.program.name if policy.program else gettext("every program"))
+    parts += [policy_note(policy)] if policy_note(policy) else []
     parts.append(gettext("in force") if policy.is_active else gettext("not in force"))
     return ", ".join(parts)
 
@@ -52,14 +67,18 @@ class PoliciesPage(ListPage):
         "The first policy in force that fits decides who must approve; without any, one person of finance. Whoever "
         "changed a policy approves nothing built after it until a second person confirmed the change."
     )
-    actions = (Link(_("New policy"), "payouts:policy-new", PERMISSION, "plus", primary=True),)
+    actions = (
+        Link(_("Limits and domains"), "payouts:rules", "payouts.view", "flag"),
+        Link(_("Deputies"), "payouts:delegations", "payouts.view", "people"),
+        Link(_("New policy"), "payouts:policy-new", PERMISSION, "plus", primary=True),
+    )
     default_sort = "position"
     empty_icon, empty_title = "lock", _("No policies yet")
     empty_text = _("Every payout needs one person of finance.")
     BASE = (
         Column("position", _("Position"), kind="number", sort="position", phone="value"),
         Column("name", _("Name"), sort="name", phone="title"),
-        Column("steps", _("Who approves"), lambda p: wording.steps_text(p.steps)),
+        Column("steps", _("Who approves"), lambda p: wording.steps_text(p.steps), note=policy_note),
         Column("up_to", _("Up to"), lambda p: p.up_to_minor and Money(p.up_to_minor, p.currency), kind="money"),
         Column("program", _("Program"), lambda p: p.program.name if p.program else gettext("Every program")),
         Column("is_active", _("State"), lambda p: "active" if p.is_active else "inactive", kind="status",

@@ -1,7 +1,7 @@
 """Reading payouts: who may decide what next, what a build would make, what is unusual."""
 
 from dataclasses import dataclass, field
-from datetime import timedelta
+from datetime import datetime
 
 from django.db.models import (
     Avg,
@@ -21,18 +21,29 @@ from django.db.models import (
     When,
 )
 from django.db.models.functions import Coalesce
-from django.utils import timezone
 
+from incentives.accounts.models import User
+from incentives.awards.selectors import made_by
 from incentives.claims.selectors import approved_by
 from incentives.earnings.models import Earning, Participation
 from incentives.payouts import wording
 from incentives.payouts.errors import CannotBuild
 from incentives.payouts.models import Approval, Hold, Payout, PayoutEarning
-from incentives.payouts.policies import PERMISSION, approvers_of_claims, wrote_rules
-from incentives.payouts.services.build import CARDS_AT_ONCE, Plan, Skipped, obstacle, plan_for
+from incentives.payouts.policies import (
+    PEOPLE,
+    PERMISSION,
+    approvers_of_claims,
+    award_records,
+    delegators_of,
+    is_approver,
+    may_decide,
+    wrote_rules,
+)
+from incentives.payouts.services.build import Plan, Skipped, cards_for, obstacle, plan_for
+from incentives.payouts.services.netting import netting_of
 from incentives.payouts.services.policies import MOST_STEPS
+from incentives.payouts.services.scheduled import RUNNING, next_day
 from incentives.programs.models import Program
-from rewards import selectors as catalogue
 from rewards.money import Money
 
 S = Payout.Status
@@ -62,39 +73,77 @@ def for_decision(payouts: QuerySet, user) -> QuerySet:
 
 def _mine(user) -> Q:
     """Status first, so that the database looks no further for everything decided long ago."""
-    roles = [str(step) for step, permission in PERMISSION.items() if user.can(permission)]
-    if not roles:
+    if not is_approver(user):
         return Q(pk__in=[])
+    delegators = list(User.objects.filter(pk__in=delegators_of(user)))
+    roles = [str(step) for step, permission in PERMISSION.items() if user.can(permission)]
     next_step = Q(pk__in=[])
     for number in range(MOST_STEPS):
-        next_step |= Q(given=number) & Q(**{f"steps__{number}__in": roles})
+        takes = Q(**{f"steps__{number}__in": roles}) | Q(escalated_step=number, escalate_to__in=roles)
+        for person in (user, *delegators):  # a step that names people carries their ids between commas
+            named = Q(
+                **{f"steps__{number}__startswith": f"{PEOPLE}:"}, **{f"steps__{number}__icontains": f",{person.pk},"}
+            )
+            takes |= named if person is user else named & ~_decided_by(person)
+        next_step |= Q(given=number) & takes
+    others = ~_decided_by(user)
+    for person in (user, *delegators):
+        others &= _foreign_to(person)
+    return Q(status=S.SUBMITTED) & next_step & others
+
+
+def _decided_by(user) -> Q:
+    """Decided an earlier step, or somebody did for them."""
+    done = Approval.objects.filter(Q(actor=user) | Q(on_behalf_of=user), payout=OuterRef("pk"))
+    return Q(Exists(done))
+
+
+def _foreign_to(user) -> Q:
+    """Payouts that this person neither made nor receives: policies.makers_of as one condition."""
     wrote = PayoutEarning.objects.filter(wrote_rules(user), payout=OuterRef("pk"))
-    decided = Approval.objects.filter(payout=OuterRef("pk"), actor=user)
+    gave = PayoutEarning.objects.filter(
+        payout=OuterRef("pk"),
+        earning__object__object_type="award",
+        earning__object__object_id__in=made_by(user).values("record"),
+    )
     reviewed = approved_by(user).filter(program=OuterRef("program"), participant=OuterRef("participant"))
     edited = Payout.policy_editors.through.objects.filter(payout=OuterRef("pk"), user=user)
     own = Q(submitted_by__isnull=True) | ~Q(submitted_by=user)
     foreign = Q(participant__user__isnull=True) | ~Q(participant__user=user)
-    others = own & foreign & ~Exists(wrote) & ~Exists(decided) & ~Exists(edited) & ~Exists(reviewed)
-    return Q(status=S.SUBMITTED) & next_step & others
+    return own & foreign & ~Exists(wrote) & ~Exists(gave) & ~Exists(edited) & ~Exists(reviewed)
 
 
 def objection(payout: Payout, user) -> str:
     """Why this person may not give the next approval, as an end of a sentence; empty when they may."""
+    if reason := _made_by(payout, user):
+        return reason
+    delegators = delegators_of(user)
+    if any(_made_by(payout, person) for person in User.objects.filter(pk__in=delegators)):
+        return wording.DEPUTY_OF_MAKER
+    if payout.approvals.filter(Q(actor=user) | Q(on_behalf_of=user)).exists():
+        return wording.APPROVED_BEFORE
+    given = payout.approvals.count()
+    if given >= len(payout.steps):
+        return wording.OTHER_ROLE
+    may, behalf = may_decide(payout, given, user, delegators)
+    if behalf and payout.approvals.filter(Q(actor=behalf) | Q(on_behalf_of=behalf)).exists():
+        return wording.APPROVED_BEFORE
+    return "" if may else wording.OTHER_ROLE
+
+
+def _made_by(payout: Payout, user) -> str:
     if payout.participant.user_id == user.pk:
         return wording.RECEIVES
     if payout.submitted_by_id == user.pk:
         return wording.SUBMITTED
     if payout.allocations.filter(wrote_rules(user)).exists():
         return wording.WROTE_RULES
+    if made_by(user).filter(record__in=award_records(payout)).exists():
+        return wording.GAVE_AWARD
     if payout.policy_editors.filter(pk=user.pk).exists():
         return wording.CHANGED_POLICY
     if user.pk in approvers_of_claims(payout):
         return wording.APPROVED_CLAIM
-    if payout.approvals.filter(actor=user).exists():
-        return wording.APPROVED_BEFORE
-    given = payout.approvals.count()
-    if given >= len(payout.steps) or not user.can(PERMISSION[payout.steps[given]]):
-        return wording.OTHER_ROLE
     return ""
 
 
@@ -118,7 +167,8 @@ def with_remarks(payouts: list[Payout]) -> list[Look]:
     for payout in payouts:
         remarks = [(hold.get_kind_display(), hold.reason) for hold in holds.get(payout.pk, ())]
         average = usual.get(payout.program_id)
-        if average and payout.amount_minor > FAR_ABOVE * average:
+        held_as_unusual = any(hold.kind == Hold.Kind.UNUSUAL for hold in holds.get(payout.pk, ()))
+        if average and payout.amount_minor > FAR_ABOVE * average and not held_as_unusual:
             remarks.append((str(wording.FAR_ABOVE), wording.usual(Money(int(average), payout.currency))))
         if payout.participant_id not in known:
             remarks.append((str(wording.NEW_RECIPIENT), ""))
@@ -163,21 +213,38 @@ def _live() -> Coalesce:
     return Coalesce(Subquery(live.values("participation").annotate(n=Sum("amount_minor")).values("n")), 0)
 
 
+def _written_off() -> Coalesce:
+    return Coalesce(F("recovery__written_off_minor"), 0)
+
+
+INSTALMENTS = Q(recovery__recoverable_minor__gt=0) & (
+    Q(recovery__percent__isnull=False) | Q(recovery__most_minor__isnull=False)
+)
+"""Participations whose due amount depends on each fact and not on sums alone: few, read one by one."""
+
+
 def due_by_program(programs: QuerySet | None = None) -> dict[int, tuple[int, Money]]:
-    """Program id -> (people, Money) of what is earned and on no live payout, over programs that pay. One query.
+    """Program id -> (people, Money) of what is earned and on no live payout, over programs that pay. Two queries, and a few
+    for each person who pays back in instalments.
 
     Before hold days, minimum and card values: the build's preview says what of it can be paid now.
     """
     programs = Program.objects.filter(status__in=PAYING) if programs is None else programs
-    rows = (
-        Participation.objects.filter(program__in=programs, earned_minor__gt=0)
-        .annotate(due=F("earned_minor") - _live())
+    rows = Participation.objects.filter(program__in=programs, earned_minor__gt=0)
+    summed = (
+        rows.exclude(INSTALMENTS)
+        .annotate(due=F("earned_minor") + _written_off() - _live())
         .filter(due__gt=0)
         .values_list("program_id", "program__currency")
         .order_by()
         .annotate(people=Count("pk"), total=Sum("due"))
     )
-    return {pk: (people, Money(total, currency)) for pk, currency, people, total in rows}
+    found = {pk: (people, Money(total, currency)) for pk, currency, people, total in summed}
+    for participation in rows.filter(INSTALMENTS).select_related("program"):
+        if (due := netting_of(participation).due) > 0:
+            people, total = found.get(participation.program_id, (0, Money(0, participation.program.currency)))
+            found[participation.program_id] = (people + 1, total + Money(due, total.currency))
+    return found
 
 
 @dataclass(slots=True)
@@ -225,7 +292,7 @@ def preview_build(program: Program) -> Preview:
     except CannotBuild as exc:
         preview.problem = exc.user_message
         return preview
-    for participation in _due_rows(program, plan.hold_days):
+    for participation in _due_rows(program, plan.until):
         due = Money(participation.due, program.currency)
         if problem := obstacle(plan, participation.participant, due):
             preview.skipped.append(Skipped(participation.participant, due, *problem))
@@ -235,26 +302,23 @@ def preview_build(program: Program) -> Preview:
     return preview
 
 
-def _due_rows(program: Program, hold_days: int) -> QuerySet[Participation]:
+def _due_rows(program: Program, until: datetime | None) -> list[Participation]:
     earned = Earning.objects.filter(participation=OuterRef("pk"))
-    if hold_days:
-        earned = earned.filter(Q(posted_at__lte=timezone.now() - timedelta(days=hold_days)) | Q(amount_minor__lt=0))
+    if until is not None:
+        earned = earned.filter(Q(posted_at__lte=until) | Q(amount_minor__lt=0))
     total = earned.order_by().values("participation").annotate(n=Sum("amount_minor")).values("n")
-    return (
-        program.participations.filter(earned_minor__gt=0)
-        .annotate(due=Coalesce(Subquery(total), 0) - _live())
-        .filter(due__gt=0)
-        .select_related("participant")
-        .order_by("pk")
-    )
+    rows = program.participations.filter(earned_minor__gt=0).select_related("participant", "program").order_by("pk")
+    due = Coalesce(Subquery(total), 0) + _written_off() - _live()
+    found = list(rows.exclude(INSTALMENTS).annotate(due=due).filter(due__gt=0))
+    for participation in rows.filter(INSTALMENTS):
+        participation.due = netting_of(participation, until=until).due
+        found += [participation] if participation.due > 0 else []
+    return found
 
 
 def _row(plan: Plan, participant, due: Money) -> Row:
-    cards, left = [], due
-    while len(cards) < CARDS_AT_ONCE and (value := catalogue.card_value_for(plan.product, left)):
-        cards.append(value)
-        left = left - value
-    return Row(participant, due, cards, left)
+    cards = cards_for(plan, due)
+    return Row(participant, due, cards, due - Money(sum(card.minor for card in cards), due.currency))
 
 
 # --- one program's payouts ----------------------------------------------------------------------------------------------
@@ -269,5 +333,6 @@ def program_payouts(program: Program) -> dict:
         "states": [(S(status), *states[status]) for status in S.values if status in states],
         "waiting": states.get(S.SUBMITTED, nothing),
         "delivered": states.get(S.FULFILLED, nothing),
+        "next_on": next_day(program) if program.status in RUNNING else None,
         "last": program.payouts.aggregate(at=Max("created_at"))["at"],
     }

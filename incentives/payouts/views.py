@@ -48,6 +48,9 @@ class PayoutsPage(ListPage):
     empty_text = _("A payout appears when something is due and somebody builds it.")
     empty_action = Link(_("Build payouts"), "payouts:build", "payouts.build")
     actions = (
+        Link(_("Holds"), "payouts:holds", "payouts.view", "pause"),
+        Link(_("Schedule"), "payouts:schedule", "payouts.view", "calendar"),
+        Link(_("Recovery"), "payouts:recovery", "recovery.view", "refresh"),
         Link(_("Approval policies"), "payouts:policies", "payouts.view", "lock"),
         Link(_("Build payouts"), "payouts:build", "payouts.build", "plus", primary=True),
     )
@@ -154,6 +157,7 @@ def earning_row(row) -> dict:
         "amount": row.amount,
         "whole": earning.amount if part else None,
         "why": earning.explanation,
+        "line": earning.get_absolute_url(),
         "deal": earning.object,
         "url": activity_url(row.activity),
         "at": earning.posted_at,

@@ -5,8 +5,10 @@ from django.utils.formats import date_format
 from django.utils.translation import gettext as _
 from django.utils.translation import gettext_lazy, ngettext
 
+from incentives.accounts.models import User
 from incentives.core.templatetags.laurel import money_text, relative, words
 from incentives.payouts.models import ApprovalPolicy, Payout
+from incentives.payouts.policies import flat, people_of
 from rewards.models import Channel, OrderAttempt, RewardOrder
 from rewards.money import Money
 
@@ -15,8 +17,10 @@ S, O = Payout.Status, RewardOrder.State  # noqa: E741
 RECEIVES = gettext_lazy("you receive it")
 SUBMITTED = gettext_lazy("you submitted it")
 WROTE_RULES = gettext_lazy("you wrote or published the rules")
+GAVE_AWARD = gettext_lazy("you gave or cancelled an award in it")
 APPROVED_CLAIM = gettext_lazy("you approved a claim that it pays")
 CHANGED_POLICY = gettext_lazy("you changed an approval policy that nobody has confirmed")
+DEPUTY_OF_MAKER = gettext_lazy("you are the deputy of somebody who made or receives it")
 APPROVED_BEFORE = gettext_lazy("you approved an earlier step")
 OTHER_ROLE = gettext_lazy("the step belongs to another role")
 FAR_ABOVE = gettext_lazy("Far above the usual")
@@ -27,9 +31,21 @@ def usual(average: Money) -> str:
     return _("this program's usual amount is %(amount)s") % {"amount": money_text(average)}
 
 
-def steps_text(steps: list[str]) -> str:
+def step_text(step) -> str:
+    """`Finance`; of a step that names people: `Ana Ruiz or Bob Low`. Takes a policy's step or a payout's."""
+    if isinstance(step, dict):
+        text = step_text(flat([step])[0])
+        count = int(step.get("count") or 1)
+        return text if count == 1 else _("%(n)s of %(who)s") % {"n": count, "who": text}
+    if ids := people_of(step):
+        names = [str(user) for user in User.objects.filter(pk__in=ids).order_by("name", "pk")]
+        return _(" or ").join(names)
+    return str(ApprovalPolicy.Step(step).label)
+
+
+def steps_text(steps: list) -> str:
     """`Finance, then Finance`; of no step: approved by itself."""
-    labels = [str(ApprovalPolicy.Step(step).label) for step in steps]
+    labels = [step_text(step) for step in steps]
     return _(", then ").join(labels) if labels else _("Approved by itself")
 
 
@@ -48,6 +64,7 @@ def next_in_words(payout: Payout, given: int, objection: str, held: bool = False
 
 
 EVENTS = {
+    "payout.escalated": (gettext_lazy("Waited too long: opened to others"), "late"),
     "hold.placed": (gettext_lazy("Put on hold"), "held"),
     "hold.lifted": (gettext_lazy("Hold lifted"), "released"),
     "payout.submitted": (gettext_lazy("Built"), "submitted"),
@@ -55,6 +72,13 @@ EVENTS = {
     "payout.ordered": (gettext_lazy("The provider has the order"), "ordered"),
     "payout.fulfilled": (gettext_lazy("Card issued"), "fulfilled"),
     "payout.cancel": (gettext_lazy("Cancelling asked for"), "cancelled"),
+    "write_off.proposed": (gettext_lazy("Write-off proposed"), "proposed"),
+    "write_off.approved": (gettext_lazy("Written off"), "written_off"),
+    "write_off.by_policy": (gettext_lazy("Written off by the program's policy"), "written_off"),
+    "write_off.declined": (gettext_lazy("Write-off declined"), "rejected"),
+    "write_off.withdrawn": (gettext_lazy("Write-off withdrawn"), "cancelled"),
+    "write_off.taken_back": (gettext_lazy("Write-off taken back: it is earned again"), "reopened"),
+    "recovery.instalments": (gettext_lazy("Instalments changed"), "scheduled"),
     "card.revealed": (gettext_lazy("Claim link shown to the recipient"), "revealed"),
 }
 

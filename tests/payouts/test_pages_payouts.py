@@ -272,7 +272,7 @@ def test_bulk_shows_a_summary_with_the_unusual_first(scene, as_user):
     ]
     assert response.context["totals"] == [usd("220.00")]
     assert response.context["by_program"] == [(program, 3, usd("220.00"))]
-    assert "this program's usual amount is 20.00 USD" in page.text.replace("\xa0", " ")
+    assert "More than 5 times 20.00 USD, the median of the program's last" in page.text.replace("\xa0", " ")
     assert written() == before
 
 

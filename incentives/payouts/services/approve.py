@@ -4,14 +4,16 @@ from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 
 from django.db import IntegrityError, transaction
+from django.db.models import Q
 
 from incentives.core import audit
 from incentives.core.errors import DomainError, IllegalTransition, NotAllowed
 from incentives.payouts.errors import OrderProblem, PayoutOnHold, ReasonNeeded, SameApprover, SelfApproval, StalePayout
 from incentives.payouts.models import Approval, Payout
-from incentives.payouts.policies import PERMISSION, makers_of
+from incentives.payouts.policies import PERMISSION, delegators_of, makers_of, may_decide
 from incentives.payouts.services import states
 from incentives.payouts.services.holds import missing_terms, open_holds
+from incentives.payouts.services.risk import require_within_limits
 from rewards import services as rewards
 from rewards.errors import IllegalMove, RewardError
 from rewards.models import DeliveryType, RewardOrder
@@ -26,21 +28,21 @@ def approve_payout(*, payout_id: int, actor, seen_hash: str | None = None, ip_ad
     error nothing was written. Source: docs/architecture.md, promises 5 and 6.
     """
     with transaction.atomic():
-        payout = _locked(payout_id)
+        payout = locked(payout_id)
         if payout.approvals.filter(actor=actor, decision=Approval.Decision.APPROVED).exists():
             if payout.status != Payout.Status.SUBMITTED:
                 return payout
             raise SameApprover
         _require_open(payout, "approved")
-        _require_not_maker(payout, actor)
+        delegators = _require_not_maker(payout, actor)
         step = payout.approvals.count()
-        if not actor.can(PERMISSION[payout.steps[step]]):
-            raise NotAllowed("The next approval of this payout belongs to another role.")
+        behalf = _require_turn(payout, step, actor, delegators)
         if seen_hash is not None and seen_hash != payout.content_hash:
             raise StalePayout
         if holds := open_holds(payout, but_funding=True) or missing_terms(payout):
             raise PayoutOnHold(holds)
-        _record(payout, step, Approval.Decision.APPROVED, actor, ip_address=ip_address)
+        _record(payout, step, Approval.Decision.APPROVED, actor, ip_address=ip_address, on_behalf_of_id=behalf)
+        require_within_limits(payout, actor)
         if step + 1 >= len(payout.steps):
             authorise(payout, actor=actor)
     return payout
@@ -54,7 +56,7 @@ def reject_payout(*, payout_id: int, actor, reason: str, ip_address: str | None 
     if not reason.strip():
         raise ReasonNeeded
     with transaction.atomic():
-        payout = _locked(payout_id)
+        payout = locked(payout_id)
         _require_open(payout, "rejected")
         if not any(actor.can(permission) for permission in set(PERMISSION.values())):
             raise NotAllowed("Only an approver may reject a payout.")
@@ -87,7 +89,7 @@ def cancel_payout(*, payout_id: int, actor, reason: str) -> Payout:
         payout.refresh_from_db()
         return payout
     with transaction.atomic():
-        payout = _locked(payout_id)
+        payout = locked(payout_id)
         withdraw(payout, Payout.Status.CANCELLED, actor=actor, reason=reason)
     return payout
 
@@ -143,7 +145,8 @@ def approve_automatically(payout: Payout, policy_name: str) -> None:
     authorise(payout)
 
 
-def _locked(payout_id: int) -> Payout:
+def locked(payout_id: int) -> Payout:
+    """The payout with its row locked and what deciding reads."""
     related = ("budget", "program", "participant")
     return Payout.objects.select_for_update(of=("self",)).select_related(*related).get(pk=payout_id)
 
@@ -153,12 +156,31 @@ def _require_open(payout: Payout, becoming: str) -> None:
         raise IllegalTransition(payout, becoming)
 
 
-def _require_not_maker(payout: Payout, actor) -> None:
-    if actor.pk in makers_of(payout) or actor.pk == payout.participant.user_id:
+def _require_not_maker(payout: Payout, actor) -> set[int]:
+    """Whose deputy the actor is today. A deputy is bound by what the delegator made or receives as well."""
+    makers = makers_of(payout) | {payout.participant.user_id}
+    if actor.pk in makers:
         raise SelfApproval
+    delegators = delegators_of(actor)
+    if delegators & makers:
+        raise SelfApproval("You are the deputy of somebody who made or receives this payout. Ask another approver.")
+    return delegators
 
 
-def _record(payout, step, decision, actor, *, reason="", ip_address=None, name="") -> None:
+def _require_turn(payout: Payout, step: int, actor, delegators: set[int]) -> int | None:
+    """The user id the actor acts for, None in their own right. Raises NotAllowed, SameApprover."""
+    if step >= len(payout.steps):
+        raise NotAllowed("This payout is approved by itself as soon as its holds are lifted.")
+    may, behalf = may_decide(payout, step, actor, delegators)
+    if not may:
+        raise NotAllowed("The next approval of this payout belongs to another role or person.")
+    principals = [actor.pk] if behalf is None else [actor.pk, behalf]
+    if payout.approvals.filter(Q(actor__in=principals) | Q(on_behalf_of__in=principals)).exists():
+        raise SameApprover
+    return behalf
+
+
+def _record(payout, step, decision, actor, *, reason="", ip_address=None, name="", on_behalf_of_id=None) -> None:
     try:
         with transaction.atomic():
             Approval.objects.create(
@@ -167,6 +189,7 @@ def _record(payout, step, decision, actor, *, reason="", ip_address=None, name="
                 decision=decision,
                 actor=actor,
                 actor_name=name or str(actor),
+                on_behalf_of_id=on_behalf_of_id,
                 submitted_by_id=payout.submitted_by_id,
                 recipient_user_id=payout.participant.user_id,
                 seen_hash=payout.content_hash,

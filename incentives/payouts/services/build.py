@@ -4,25 +4,25 @@ import hashlib
 import json
 from collections.abc import Iterable
 from dataclasses import dataclass, field
-from datetime import timedelta
+from datetime import datetime, timedelta
 from decimal import Decimal
 
 from django.db import transaction
-from django.db.models import Max, Q, Sum
-from django.db.models.functions import Coalesce
+from django.db.models import Max
 from django.utils import timezone
 
 from incentives.core import audit
 from incentives.core.errors import NotAllowed
-from incentives.earnings.models import Earning, Participation
+from incentives.earnings.models import Participation
 from incentives.ledger.errors import InsufficientFunds
 from incentives.payouts.errors import CannotBuild
 from incentives.payouts.models import Hold, Payout, PayoutEarning
-from incentives.payouts.policies import DEFAULT_STEPS, active_policies, policy_for, unconfirmed_editors
+from incentives.payouts.policies import DEFAULT_STEPS, active_policies, flat, policy_for, unconfirmed_editors
 from incentives.payouts.services import states
 from incentives.payouts.services.approve import approve_automatically
-from incentives.payouts.services.holds import risk_holds
-from incentives.payouts.services.terms import terms_holds
+from incentives.payouts.services.netting import netting_of
+from incentives.payouts.services.recovery import adjust_recoverable
+from incentives.payouts.services.risk import Found, found_in, refresh_contact_keys, risks_of
 from incentives.programs.models import Program
 from rewards import selectors as catalogue
 from rewards.money import Money
@@ -65,6 +65,8 @@ class Plan:
     channel: str
     minimum: Money
     hold_days: int
+    until: datetime | None = None
+    """What was earned later is not paid yet; None pays everything."""
 
 
 def build_payouts(
@@ -83,13 +85,15 @@ def build_payouts(
     if participations is None:
         participations = program.participations.filter(earned_minor__gt=0).order_by("pk")
     result = BuildResult()
+    refresh_contact_keys()
     for participation in participations:
         build_one(plan, participation.pk, actor, result)
     return result
 
 
-def plan_for(program: Program) -> Plan:
-    """What to pay with. Raises CannotBuild naming what is missing and where to set it."""
+def plan_for(program: Program, cutoff: datetime | None = None) -> Plan:
+    """What to pay with, and of what was earned up to `cutoff` (None: now). Raises CannotBuild naming what is missing and
+    where to set it."""
     if program.status not in (Program.Status.ACTIVE, Program.Status.CLOSING, Program.Status.CLOSED):
         raise CannotBuild(
             f"{program} is {program.get_status_display().lower()}; only a running or closed program pays."
@@ -108,8 +112,16 @@ def plan_for(program: Program) -> Plan:
         delivery_type=delivery["type"],
         channel=delivery.get("channel") or "email",
         minimum=Money.from_decimal(Decimal(payout.get("minimum") or "0"), program.currency),
-        hold_days=int(payout.get("hold_days") or 0),
+        hold_days=(days := int(payout.get("hold_days") or 0)),
+        until=_until(days, cutoff),
     )
+
+
+def _until(hold_days: int, cutoff: datetime | None) -> datetime | None:
+    """Up to when something must have been earned: the cutoff (now, without one) less the days it is held."""
+    if not hold_days and cutoff is None:
+        return None
+    return (cutoff or timezone.now()) - timedelta(days=hold_days)
 
 
 def _product(program: Program, delivery: dict):
@@ -131,35 +143,29 @@ def build_one(plan: Plan, participation_id: int, actor, result: BuildResult) -> 
             .select_related("participant", "program")
             .get(pk=participation_id)
         )
-        due = due_now(participation, plan.hold_days)
+        adjust_recoverable(participation, kind="earned_again")
+        netting = netting_of(participation, until=plan.until)
+        due = Money(netting.due, plan.program.currency)
         if due.minor <= 0:
             return
         if problem := obstacle(plan, participation.participant, due):
             result.skipped.append(Skipped(participation.participant, due, *problem))
             return
-        open_earnings = _open_earnings(participation, plan.hold_days)
-        for _ in range(CARDS_AT_ONCE):
-            value = catalogue.card_value_for(plan.product, due)
-            if value is None:
-                break
-            result.payouts.append(_submit(plan, participation, value, open_earnings, actor))
-            due = due - value
-        result.carried_minor += due.minor
+        sources = netting.sources()
+        cards = cards_for(plan, due)
+        together = Money(sum(card.minor for card in cards), due.currency)
+        for value in cards:
+            result.payouts.append(_submit(plan, participation, value, together, sources, actor))
+        result.carried_minor += (due - together).minor
 
 
-def due_now(participation: Participation, hold_days: int = 0) -> Money:
-    """What is earned (older than `hold_days`) and not on a live payout, in minor units; negative when overpaid."""
-    earned = Earning.objects.filter(participation=participation)
-    if hold_days:
-        earned = earned.filter(Q(posted_at__lte=timezone.now() - timedelta(days=hold_days)) | Q(amount_minor__lt=0))
-    total = earned.aggregate(total=Coalesce(Sum("amount_minor"), 0))["total"]
-    return Money(total - live_minor(participation), participation.program.currency)
-
-
-def live_minor(participation: Participation) -> int:
-    """Sum of the payouts that use up what was earned, in minor units."""
-    live = Payout.objects.filter(participation=participation, status__in=Payout.LIVE)
-    return live.aggregate(total=Coalesce(Sum("amount_minor"), 0))["total"]
+def cards_for(plan: Plan, due: Money) -> list[Money]:
+    """The cards that represent `due`, the largest first; what none can represent is left."""
+    cards: list[Money] = []
+    while len(cards) < CARDS_AT_ONCE and (value := catalogue.card_value_for(plan.product, due)):
+        cards.append(value)
+        due = due - value
+    return cards
 
 
 def obstacle(plan: Plan, participant, due: Money) -> tuple[str, str] | None:
@@ -179,39 +185,44 @@ def obstacle(plan: Plan, participant, due: Money) -> tuple[str, str] | None:
     return None
 
 
-def _open_earnings(participation: Participation, hold_days: int) -> list[list]:
-    """[earning id, minor units not on a live payout] in the order of posting, corrections first: those are recovered
-    in full before anything new is paid."""
-    used = Sum("allocations__amount_minor", filter=Q(allocations__payout__status__in=Payout.LIVE))
-    rows = participation.earnings.annotate(used=Coalesce(used, 0)).order_by("pk")
-    if hold_days:
-        rows = rows.filter(Q(posted_at__lte=timezone.now() - timedelta(days=hold_days)) | Q(amount_minor__lt=0))
-    left = [[pk, amount - used] for pk, amount, used in rows.values_list("pk", "amount_minor", "used")]
-    return [row for row in left if row[1] < 0] + [row for row in left if row[1] > 0]
-
-
-def _submit(plan: Plan, participation: Participation, value: Money, open_earnings: list[list], actor) -> Payout:
+def _submit(
+    plan: Plan, participation: Participation, value: Money, together: Money, sources: list[list], actor
+) -> Payout:
+    """`together`: all cards of this build for the participant. Policies go by it, so that a large amount does not pass as
+    several small cards."""
     payout = _new_payout(plan, participation, value, actor)
-    _allocate(payout, open_earnings)
-    policy = policy_for(
-        active_policies(),
-        program_id=plan.program.pk,
-        participant_type=participation.participant.type,
-        amount_minor=value.minor,
-        currency=value.currency,
-    )
-    payout.steps = DEFAULT_STEPS if policy is None else [str(step) for step in policy.steps]
-    payout.save(update_fields=["steps"])
+    _allocate(payout, sources)
     if editors := unconfirmed_editors():
         payout.policy_editors.add(*editors)
     audit.record("payout.submitted", payout, actor=actor, after={"amount": str(value), "product": payout.product_code})
-    holds = risk_holds(participation.participant) + terms_holds(plan.program, participation.participant)
-    for kind, reason in holds:
-        Hold.objects.create(payout=payout, kind=kind, reason=reason)
+    found = found_in(payout)
+    for reason in found:
+        Hold.objects.create(payout=payout, kind=reason.kind, reason=reason.reason, evidence=reason.evidence)
+    policy = _apply_policy(payout, together, found)
     _reserve_or_hold(payout, actor)
     if not payout.steps and not payout.holds.filter(lifted_at__isnull=True).exists():
         approve_automatically(payout, policy.name)
     return payout
+
+
+def _apply_policy(payout: Payout, together: Money, found: list[Found]):
+    """Fix the steps. Where a hold needs a person anyway, nothing is approved by itself: one person of finance decides."""
+    policy = policy_for(
+        active_policies(),
+        program_id=payout.program_id,
+        participant_type=payout.participant.type,
+        amount_minor=together.minor,
+        currency=together.currency,
+        risks=risks_of(payout, found),
+    )
+    if policy is not None:
+        payout.steps = flat(policy.steps)
+        payout.escalate_after_hours = policy.escalate_after_hours
+        payout.escalate_to = policy.escalate_to or None
+    if policy is None or (not payout.steps and any(reason.kind not in Hold.BY_ITSELF for reason in found)):
+        payout.steps = DEFAULT_STEPS
+    payout.save(update_fields=["steps", "escalate_after_hours", "escalate_to"])
+    return policy
 
 
 def _new_payout(plan: Plan, participation: Participation, value: Money, actor) -> Payout:
@@ -257,10 +268,10 @@ def content_hash(payout: Payout) -> str:
     return hashlib.sha256(json.dumps(content, separators=(",", ":")).encode()).hexdigest()
 
 
-def _allocate(payout: Payout, open_earnings: list[list]) -> None:
-    """Take this payout's amount from the open earnings, which shrink with it: all corrections, then the oldest first."""
+def _allocate(payout: Payout, sources: list[list]) -> None:
+    """Take this payout's amount from `sources`, which shrink with it: all corrections, then the oldest first."""
     need, rows = payout.amount_minor, []
-    for row in open_earnings:
+    for row in sources:
         pk, left = row
         take = left if left < 0 else min(left, need)
         if take:

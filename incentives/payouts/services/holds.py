@@ -1,7 +1,5 @@
 """Holds: named reasons why a payout waits."""
 
-from datetime import timedelta
-
 from django.db import transaction
 from django.utils import timezone
 
@@ -9,18 +7,8 @@ from incentives.core import audit
 from incentives.core.errors import IllegalTransition, NotAllowed
 from incentives.payouts.errors import ReasonNeeded
 from incentives.payouts.models import Hold, Payout
+from incentives.payouts.policies import makers_of
 from incentives.programs import terms
-
-CONTACT_CHANGE_DAYS = 7
-"""A recipient whose e-mail or phone changed within this many days waits for a look (reliability.md, section 3)."""
-
-
-def risk_holds(participant) -> list[tuple[str, str]]:
-    """(kind, reason) of every hold a new payout to this participant starts with."""
-    changed = participant.contact_changed_at
-    if changed and changed > timezone.now() - timedelta(days=CONTACT_CHANGE_DAYS):
-        return [(Hold.Kind.CONTACT_CHANGED, f"E-mail or phone changed on {changed:%Y-%m-%d}.")]
-    return []
 
 
 def open_holds(payout: Payout, *, but_funding: bool = False) -> list[Hold]:
@@ -58,18 +46,27 @@ def place_hold(*, payout_id: int, actor, reason: str) -> Hold:
     return hold
 
 
+def _require_may_lift(hold: Hold, actor) -> None:
+    if hold.kind == Hold.Kind.TERMS:
+        raise NotAllowed("Only the recipient lifts this one, by accepting the program's terms.")
+    if hold.kind in Hold.BY_ITSELF:
+        raise NotAllowed("Nobody lifts this one: it ends with what it waits for.")
+    if hold.payout.participant.user_id == actor.pk:
+        raise NotAllowed("You receive this payout, so somebody else must lift its hold.")
+    if actor.pk in makers_of(hold.payout):
+        raise NotAllowed("You made what this payout pays, so somebody else must lift its hold.")
+
+
 def lift_hold(*, hold_id: int, actor, reason: str) -> Hold:
-    """Lift a hold. A repeat returns it unchanged. Raises NotAllowed (also for the recipient), ReasonNeeded."""
+    """Lift a hold. A repeat returns it unchanged. Raises NotAllowed (also for the recipient, whoever made the payout, and
+    kinds that end by themselves), ReasonNeeded."""
     if not actor.can("holds.lift"):
         raise NotAllowed("Only finance may lift a hold.")
     if not reason.strip():
         raise ReasonNeeded
     with transaction.atomic():
         hold = Hold.objects.select_for_update(of=("self",)).select_related("payout__participant").get(pk=hold_id)
-        if hold.payout.participant.user_id == actor.pk:
-            raise NotAllowed("You receive this payout, so somebody else must lift its hold.")
-        if hold.kind == Hold.Kind.TERMS:
-            raise NotAllowed("Only the recipient lifts this one, by accepting the program's terms.")
+        _require_may_lift(hold, actor)
         if hold.lifted_at is None:
             hold.lifted_at, hold.lifted_by, hold.lifted_reason = timezone.now(), actor, reason.strip()[:300]
             hold.save(update_fields=["lifted_at", "lifted_by", "lifted_reason"])

@@ -4,13 +4,27 @@ rule and then approves by it alone."""
 from django.db import transaction
 from django.utils import timezone
 
+from incentives.accounts.models import User
 from incentives.core import audit
 from incentives.core.errors import NotAllowed
 from incentives.payouts.errors import PolicyInvalid
 from incentives.payouts.models import ApprovalPolicy
+from incentives.payouts.policies import PEOPLE, flat, is_approver
 
 PERMISSION = "payouts.approve"
-FIELDS = ("name", "position", "program", "participant_type", "currency", "up_to_minor", "steps", "is_active")
+FIELDS = (
+    "name",
+    "position",
+    "program",
+    "participant_type",
+    "currency",
+    "up_to_minor",
+    "risk",
+    "steps",
+    "escalate_after_hours",
+    "escalate_to",
+    "is_active",
+)
 MOST_STEPS = 5
 
 
@@ -57,10 +71,34 @@ def confirm_policy(*, policy: ApprovalPolicy, actor) -> ApprovalPolicy:
     return policy
 
 
+def _check_step(step) -> bool:
+    if isinstance(step, str):
+        return step in ApprovalPolicy.Step.values
+    if not isinstance(step, dict) or set(step) - {"who", "people", "count"}:
+        return False
+    count = step.get("count", 1)
+    if not isinstance(count, int) or not 1 <= count <= 3:
+        return False
+    if step.get("who") != PEOPLE:
+        return step.get("who") in ApprovalPolicy.Step.values
+    people = User.objects.filter(pk__in=step.get("people") or [], is_active=True)
+    return people.count() == len(set(step["people"])) >= count and all(is_approver(person) for person in people)
+
+
 def _check(values: dict, policy: ApprovalPolicy | None) -> None:
     steps = values.get("steps", policy.steps if policy else [])
-    if len(steps) > MOST_STEPS or any(step not in ApprovalPolicy.Step.values for step in steps):
-        raise PolicyInvalid(f"steps: expected at most {MOST_STEPS}, each of {', '.join(ApprovalPolicy.Step.values)}.")
+    if not all(_check_step(step) for step in steps):
+        raise PolicyInvalid(
+            f"steps: expected at most {MOST_STEPS}, each of {', '.join(ApprovalPolicy.Step.values)}, or naming people who "
+            "may approve and how many of them, one to three."
+        )
+    if len(flat(steps)) > MOST_STEPS:
+        raise PolicyInvalid(f"steps: expected at most {MOST_STEPS} people, one after the other.")
+    if set(values.get("risk", ())) - set(ApprovalPolicy.Risk.values):
+        raise PolicyInvalid(f"risk: expected some of {', '.join(ApprovalPolicy.Risk.values)}.")
+    hours, to = values.get("escalate_after_hours"), values.get("escalate_to", "")
+    if hours is not None and not (1 <= hours <= 24 * 30 and to):
+        raise PolicyInvalid("escalation: expected 1 to 720 hours and the role it goes to.")
     limit = values.get("up_to_minor", policy.up_to_minor if policy else None)
     if limit is not None and limit <= 0:
         raise PolicyInvalid("up to: expected an amount above zero, or nothing for any amount.")
@@ -79,6 +117,9 @@ def _shown(policy: ApprovalPolicy) -> dict:
         "participant_type": policy.participant_type,
         "currency": policy.currency,
         "up_to_minor": policy.up_to_minor,
+        "risk": list(policy.risk),
         "steps": list(policy.steps),
+        "escalate_after_hours": policy.escalate_after_hours,
+        "escalate_to": policy.escalate_to,
         "is_active": policy.is_active,
     }

@@ -8,6 +8,7 @@ from incentives.ledger.models import Account
 from incentives.ledger.posting import Move, post_all
 from incentives.payouts.models import Payout
 from incentives.payouts.services import states
+from incentives.payouts.services.recovery import adjust_recoverable
 from rewards.models import RewardOrder
 from rewards.money import Money
 from rewards.signals import order_changed
@@ -71,35 +72,3 @@ def _cash_moves(payout: Payout, order: RewardOrder) -> list[Move]:
         back = Money(-over, payout.currency)
         moves.append(Move(f"discount:{payout.public_id}", back, discount, deposit, "discount", payout.cause))
     return moves
-
-
-def adjust_recoverable(participation) -> None:
-    """Bring `recoverable` to max(0, paid - earned): what was paid and is no longer earned. Design, section 5.
-
-    Call it in the transaction that changed either. The key carries the account's number of adjustments, so a repeat
-    finds nothing to move.
-    """
-    participation.refresh_from_db(fields=["earned_minor"])
-    currency = participation.program.currency
-    own = accounts.participant_accounts([(str(participation.public_id), currency)])[str(participation.public_id)]
-    fresh = {a.bucket: a for a in Account.objects.filter(pk__in=[a.pk for a in own.values()]).select_for_update()}
-    wanted = max(0, fresh[accounts.PAID].balance_minor - fresh[accounts.EARNED].balance_minor)
-    step = wanted - fresh[accounts.RECOVERABLE].balance_minor
-    if not step:
-        return
-    inside = fresh[accounts.RECOVERABLE]
-    outside = accounts.world("recovery", currency, book=Account.Book.PARTICIPANT)
-    source, destination = (outside, inside) if step > 0 else (inside, outside)
-    n = inside.postings_in.count() + inside.postings_out.count() + 1
-    post_all(
-        [
-            Move(
-                f"recover:{participation.public_id}:{n}",
-                Money(abs(step), currency),
-                source,
-                destination,
-                "recoverable" if step > 0 else "recovered",
-                f"participation:{participation.public_id}",
-            )
-        ]
-    )

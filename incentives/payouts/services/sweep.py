@@ -8,10 +8,22 @@ from django.utils import timezone
 
 from incentives.earnings.models import Participation
 from incentives.payouts.errors import CannotBuild
-from incentives.payouts.models import Payout
+from incentives.payouts.models import Payout, PayoutEarning
 from incentives.payouts.services.approve import withdraw
-from incentives.payouts.services.build import BuildResult, build_one, live_minor, plan_for
-from incentives.payouts.services.settle import adjust_recoverable
+from incentives.payouts.services.automatic import retry_automatic
+from incentives.payouts.services.build import BuildResult, build_one, plan_for
+from incentives.payouts.services.escalate import escalate
+from incentives.payouts.services.mails import send_mails
+from incentives.payouts.services.netting import (
+    LEFT,
+    ground_of,
+    netting_of,
+    overpaid_by_ground,
+    written_off_by_ground,
+)
+from incentives.payouts.services.recovery import adjust_recoverable, ask_by_policy
+from incentives.payouts.services.risk import refresh_contact_keys
+from incentives.payouts.services.scheduled import build_scheduled
 
 log = logging.getLogger(__name__)
 FACTS_CHANGED = "The facts it paid for changed; what is still earned is due again."
@@ -22,7 +34,10 @@ def follow_up(limit: int = 1000) -> dict[str, int]:
     done = {"looked": 0, "withdrawn": 0, "built": 0}
     plans: dict[int, object] = {}
     due = Participation.objects.filter(scored_seq__gt=F("paid_seq")).order_by("pk").values_list("pk", flat=True)
-    for pk in list(due[:limit]):
+    due = list(due[:limit])
+    if due:
+        refresh_contact_keys()
+    for pk in due:
         built, withdrawn = _look_at(pk, plans)
         done["looked"] += 1
         done["built"] += built
@@ -36,27 +51,44 @@ def _look_at(participation_id: int, plans: dict) -> tuple[int, int]:
         participation = locked.filter(pk=participation_id, scored_seq__gt=F("paid_seq")).first()
         if participation is None:
             return 0, 0
+        adjust_recoverable(participation, kind="earned_again")
         withdrawn = _withdraw_unearned(participation)
-        adjust_recoverable(participation)
+        ask_by_policy(participation)
         built = _build_instant(participation, plans)
         Participation.objects.filter(pk=participation_id).update(paid_seq=participation.scored_seq)
     return built, withdrawn
 
 
 def _withdraw_unearned(participation: Participation) -> int:
-    """Cancel payouts that await approval, newest first, until what is live is covered by what is earned."""
-    over = live_minor(participation) - participation.earned_minor
-    if over <= 0:
-        return 0
+    """Cancel payouts that await approval, newest first: those that pay for something no longer earned, and as many more as
+    needed until what they pay is what may be paid beside the payouts that left already."""
     waiting = participation.payouts.filter(status=Payout.Status.SUBMITTED).order_by("-pk")
+    waiting = list(waiting.select_for_update(of=("self",)).select_related("budget", "program"))
+    if not waiting:
+        return 0
+    over = sum(payout.amount_minor for payout in waiting) - max(0, netting_of(participation, states=LEFT).due)
+    lost = _paying_for_lost(participation)
     count = 0
-    for payout in waiting.select_for_update(of=("self",)).select_related("budget", "program"):
-        if over <= 0:
-            break
-        withdraw(payout, Payout.Status.CANCELLED, reason=FACTS_CHANGED)
-        over -= payout.amount_minor
-        count += 1
+    for payout in waiting:
+        if over > 0 or payout.pk in lost:
+            withdraw(payout, Payout.Status.CANCELLED, reason=FACTS_CHANGED)
+            over -= payout.amount_minor
+            count += 1
     return count
+
+
+def _paying_for_lost(participation: Participation) -> set[int]:
+    """Ids of waiting payouts that pay for a fact from which payouts take more than it is worth now."""
+    over = overpaid_by_ground(participation, Payout.LIVE)
+    written_off = written_off_by_ground(participation) if over else {}
+    lost = {ground for ground, minor in over.items() if minor > written_off.get(ground, 0)}
+    if not lost:
+        return set()
+    taken = PayoutEarning.objects.filter(
+        payout__participation=participation, payout__status=Payout.Status.SUBMITTED, amount_minor__gt=0
+    )
+    rows = taken.values_list("payout_id", "earning__object_id", "earning__period_start")
+    return {pk for pk, fact, day in rows if ground_of(fact, day) in lost}
 
 
 def _build_instant(participation: Participation, plans: dict) -> int:
@@ -93,4 +125,10 @@ def expire_waiting(limit: int = 200) -> int:
 
 def sweep_once(limit: int = 1000) -> dict[str, int]:
     """What the sweep calls."""
-    return follow_up(limit) | {"expired": expire_waiting()}
+    return follow_up(limit) | {
+        "scheduled": build_scheduled(),
+        "automatic": retry_automatic(),
+        "escalated": escalate(),
+        "expired": expire_waiting(),
+        "mails": send_mails(),
+    }

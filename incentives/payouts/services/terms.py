@@ -4,24 +4,16 @@ Placed when a payout is built, lifted by the acceptance itself, both ways correc
 asks once more, so that a text published in the same moment as a build is not missed.
 """
 
-from django.db import transaction
 from django.dispatch import receiver
 from django.utils import timezone
 
 from incentives.core import audit
-from incentives.core.errors import DomainError
 from incentives.payouts.models import Hold, Payout
-from incentives.payouts.policies import active_policies, policy_for
-from incentives.payouts.services.approve import approve_automatically
+from incentives.payouts.services.automatic import approve_by_policy
 from incentives.programs import terms
 from incentives.programs.signals import terms_changed
 
 REASON = "The recipient has not accepted the program's terms."
-
-
-def terms_holds(program, participant) -> list[tuple[str, str]]:
-    """(kind, reason) of the hold a new payout starts with, or nothing."""
-    return [(Hold.Kind.TERMS, REASON)] if terms.holds(program, participant) else []
 
 
 @receiver(terms_changed)
@@ -56,23 +48,4 @@ def _lift(payout: Payout) -> None:
     if not open_ones.update(lifted_at=timezone.now(), lifted_reason=reason):
         return
     audit.record("hold.lifted", payout, after={"kind": Hold.Kind.TERMS}, reason=reason)
-    if not payout.steps and not payout.holds.filter(lifted_at__isnull=True).exists():
-        _approve(payout)
-
-
-def _approve(payout: Payout) -> None:
-    """A policy without steps goes on where the hold had stopped it; what stands in its way must not undo an acceptance."""
-    policy = policy_for(
-        active_policies(),
-        program_id=payout.program_id,
-        participant_type=payout.participant.type,
-        amount_minor=payout.amount_minor,
-        currency=payout.currency,
-    )
-    if policy is None or policy.steps:  # changed meanwhile: a person looks at it
-        return
-    try:
-        with transaction.atomic():
-            approve_automatically(payout, policy.name)
-    except DomainError as exc:
-        audit.record("payout.not_approved", payout, reason=exc.user_message[:300])
+    approve_by_policy(payout)
