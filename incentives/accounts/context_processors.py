@@ -15,6 +15,7 @@ GROUPS = [  # (heading or None, entries: url name, label, icon, permission or No
             ("portal:me", _("My rewards"), "gift", "me.view"),
             ("portal:boards", _("Leaderboards"), "trophy", "me.view"),
             ("claims:mine", _("My claims"), "file", "claims.submit"),
+            ("disputes:mine", _("My questions"), "message", "disputes.raise"),
         ],
     ),
     (

@@ -3,7 +3,7 @@
 _TONES = {
     "success": (
         "done",
-        "active approved completed confirmed delivered fulfilled eligible enrolled funded healthy issued matched ok "
+        "active approved given answered corrected completed confirmed done delivered fulfilled eligible enrolled funded healthy issued matched ok "
         "paid passed processed published redeemed resolved settled spent succeeded verified won yes",
     ),
     "info": ("clock", "pending_review proposed queued scheduled submitted waiting new received upcoming open invited"),

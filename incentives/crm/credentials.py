@@ -93,7 +93,7 @@ def find(token: str) -> Known | None:
     known = _cache.get(token_hash)
     if known is not None and known.until > time.monotonic():
         return known
-    connection = Connection.objects.filter(token_hash=token_hash).exclude(kind=Connection.Kind.CLAIMS).first()
+    connection = Connection.objects.filter(token_hash=token_hash).exclude(kind__in=Connection.OWN).first()
     if connection is None:
         return None
     known = Known(connection, _active_secrets(connection), time.monotonic() + CACHE_SECONDS)

@@ -26,11 +26,11 @@ class Conflict(DomainError):
 
 
 class OwnConnection(DomainError):
-    """Laurel's own connection has no address, no secrets and no imports: only an approval puts facts into it."""
+    """Laurel's own connection has no address, no secrets and no imports."""
 
     code = "own_connection"
     status = 409
-    user_message = "This connection is Laurel's own: claims approved here come through it, and nothing from outside."
+    user_message = "This connection is Laurel's own: what was decided here comes through it, and nothing from outside."
 
 
 class NotAuthentic(DomainError):

@@ -14,6 +14,9 @@ from incentives.crm.jsonio import plain
 
 DEAL_STATES = {"deal.won": "won", "deal.reopened": "open", "deal.lost": "lost", "deal.deleted": "deleted"}
 KINDS = (*DEAL_STATES, "deal.updated", "metric.reported", "claim.submitted")
+AWARD_STATES = {"award.given": "given", "award.cancelled": "deleted"}
+INTERNAL_KINDS = tuple(AWARD_STATES)
+"""Kinds that Laurel alone writes, from records of its own: refused whatever door they come through."""
 STATES = ("open", "won", "lost", "deleted")
 MAX_LINES, MAX_SPLITS, MAX_ATTRIBUTES, MAX_TEXT = 500, 50, 100, 2000
 
@@ -245,9 +248,9 @@ def _metric(event: dict) -> dict:
     return found
 
 
-def _kind(event: dict) -> str:
+def _kind(event: dict, internal: bool) -> str:
     kind = text(event.get("kind"), "kind", 40)
-    if kind and kind not in KINDS:
+    if kind and kind not in KINDS and not (internal and kind in INTERNAL_KINDS):
         raise MalformedEvent("kind", "one of " + ", ".join(KINDS), kind)
     if not kind and not event.get("type") and not event.get("stage") and not event.get("state"):
         raise MalformedEvent("kind", "one of " + ", ".join(KINDS))
@@ -261,11 +264,11 @@ def _state(event: dict) -> str:
     return state
 
 
-def normalise(event: dict, *, require_time: bool = True) -> dict:
+def normalise(event: dict, *, require_time: bool = True, internal: bool = False) -> dict:
     """The canonical form of one event; absent members are left out.
 
     Raises MalformedEvent naming the field, what was found and what was expected. `require_time` False: a file row may
-    have no moment (it is then the moment of receipt).
+    have no moment (it is then the moment of receipt). `internal`: Laurel itself states it (INTERNAL_KINDS).
     """
     if not isinstance(event, dict):
         raise MalformedEvent("event", "a JSON object", type(event).__name__)
@@ -273,7 +276,7 @@ def normalise(event: dict, *, require_time: bool = True) -> dict:
     external_id = text(event.get("external_id"), "external_id")
     if not external_id:
         raise MalformedEvent("external_id", "the id that you give this fact, the same on every repetition")
-    kind, occurred_at = _kind(event), moment(event.get("occurred_at"), "occurred_at")
+    kind, occurred_at = _kind(event, internal), moment(event.get("occurred_at"), "occurred_at")
     if require_time and not occurred_at:
         raise MalformedEvent("occurred_at", "a moment with its offset such as 2026-03-04T16:20:00+01:00")
     canonical = {

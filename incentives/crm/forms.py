@@ -15,6 +15,11 @@ def currencies() -> list[tuple[str, str]]:
     return [(code, code) for code in sorted(MINOR_DIGITS)]
 
 
+def kinds() -> list[tuple[str, object]]:
+    """What a person may make."""
+    return [(value, label) for value, label in Connection.Kind.choices if value not in Connection.OWN]
+
+
 class PrettyJSON(forms.JSONField):
     """JSON shown over several lines."""
 
@@ -34,9 +39,7 @@ class PrettyJSON(forms.JSONField):
 
 class ConnectionForm(forms.Form):
     name = forms.CharField(label=_("Name"), max_length=100)
-    kind = forms.ChoiceField(
-        label=_("Kind"), choices=[pair for pair in Connection.Kind.choices if pair[0] != Connection.Kind.CLAIMS]
-    )
+    kind = forms.ChoiceField(label=_("Kind"), choices=kinds)
     currency = forms.ChoiceField(
         label=_("Currency"), choices=currencies, initial="USD", help_text=_("Of facts that name none.")
     )
@@ -104,7 +107,7 @@ class UploadForm(forms.Form):
 
     def __init__(self, *args, **kwargs):
         super().__init__(*args, **kwargs)
-        self.fields["connection"].queryset = Connection.objects.exclude(kind=Connection.Kind.CLAIMS).order_by("name")
+        self.fields["connection"].queryset = Connection.objects.exclude(kind__in=Connection.OWN).order_by("name")
 
 
 def column_choices(columns: list[str]) -> list[tuple[str, str]]:

@@ -370,7 +370,7 @@ def import_file(
 
 
 def _require_foreign(connection: Connection) -> None:
-    if connection.kind == Connection.Kind.CLAIMS:
+    if connection.is_own:
         raise OwnConnection
 
 

@@ -152,6 +152,8 @@ def read(connection: Connection, delivery: Delivery) -> tuple[dict, str, str]:
     Raises MalformedEvent, Quarantine (a type or stage the connection does not map).
     """
     event = delivery.event
+    if event.get("kind") in events.INTERNAL_KINDS and connection.kind != Connection.Kind.AWARDS:
+        raise Quarantine("internal_kind", f"Only Laurel itself states {event['kind']}.")
     if delivery.overrides:
         event = events.normalise({**event, **delivery.overrides}, require_time=False)
     kind = event.get("kind", "")
@@ -184,7 +186,7 @@ def _examine(connection: Connection, work: Work) -> None:
         values = _values(connection, work)
     thing = event.get("object", {})
     work.snapshot = resolve.Snapshot(
-        state=_claim_state(connection) if work.kind == "claim.submitted" else work.state if is_deal else "",
+        state=_stated(connection, work, is_deal),
         version=_version(delivery, thing.get("version", ""), occurred_at),
         order=delivery.pk,
         occurred_at=occurred_at,
@@ -195,9 +197,12 @@ def _examine(connection: Connection, work: Work) -> None:
     work.key = _metric_key(work) if work.kind == "metric.reported" else (thing["type"], thing["id"])
 
 
-def _claim_state(connection: Connection) -> str:
-    """A claim from outside waits for an approval; one that was reviewed here comes through Laurel's own connection."""
-    return "approved" if connection.kind == Connection.Kind.CLAIMS else "pending"
+def _stated(connection: Connection, work: Work, is_deal: bool) -> str:
+    """The state an event states. A claim from outside waits for an approval; one that was reviewed here comes through
+    Laurel's own connection."""
+    if work.kind == "claim.submitted":
+        return "approved" if connection.kind == Connection.Kind.CLAIMS else "pending"
+    return events.AWARD_STATES.get(work.kind, work.state if is_deal else "")
 
 
 def _version(delivery: Delivery, stated: str, occurred_at: datetime) -> str:
@@ -365,6 +370,8 @@ class Batch:
             return resolve.Change("unchanged")
         elif work.kind == "claim.submitted":
             change = resolve.apply_claim(thing, work.snapshot, external_id)
+        elif work.kind in events.INTERNAL_KINDS:
+            change = resolve.apply_award(thing, work.snapshot, external_id)
         else:
             change = self._apply_metric(thing, work)
         self.touched[work.key] = thing

@@ -70,13 +70,16 @@ class Incoming:
         )
 
 
-def prepare(given: dict, *, key: str = "", raw: str | None = None, headers: dict | None = None, **more) -> Incoming:
-    """Normalise one generic event. Raises MalformedEvent. `key` takes precedence over the event's external_id."""
+def prepare(
+    given: dict, *, key: str = "", raw: str | None = None, headers: dict | None = None, internal: bool = False, **more
+) -> Incoming:
+    """Normalise one generic event. Raises MalformedEvent. `key` takes precedence over the event's external_id;
+    `internal`: Laurel itself states it."""
     if not isinstance(given, dict):
         raise MalformedEvent("event", "a JSON object", type(given).__name__)
     given = dict(given)
     cloud_key = given.pop("_key", "")
-    event = events.normalise(given)
+    event = events.normalise(given, internal=internal)
     external_id = event["external_id"]
     chosen = (key if key.startswith("wh:") else "") or cloud_key or key or f"ev:{external_id}"
     if len(chosen) > 400:

@@ -6,6 +6,7 @@ from django.conf import settings
 from django.db import models
 from django.db.models import F, Q
 from django.utils import timezone
+from django.utils.translation import gettext
 from django.utils.translation import gettext_lazy as _
 
 from incentives.core.fields import CurrencyField, ScaledDecimalField
@@ -19,7 +20,11 @@ class Connection(models.Model):
         GENERIC = "generic", _("Generic endpoint")
         FILE = "file", _("File import")
         API = "api", _("API client")
-        CLAIMS = "claims", _("Approved claims")  # Laurel's own: nothing from outside reaches it
+        AWARDS = "awards", _("Awards given here")
+        CLAIMS = "claims", _("Approved claims")
+
+    OWN = (Kind.AWARDS, Kind.CLAIMS)
+    """Laurel's own: facts from its own records come through it and nothing from outside does."""
 
     class Status(models.TextChoices):
         ACTIVE = "active", _("Active")
@@ -50,11 +55,16 @@ class Connection(models.Model):
     class Meta:
         ordering = ["name"]
         constraints = [
-            models.UniqueConstraint(fields=["kind"], condition=Q(kind="claims"), name="connection_of_claims_once")
+            models.UniqueConstraint(fields=["kind"], condition=Q(kind="awards"), name="connection_of_awards_once"),
+            models.UniqueConstraint(fields=["kind"], condition=Q(kind="claims"), name="connection_of_claims_once"),
         ]
 
     def __str__(self):
         return self.name
+
+    @property
+    def is_own(self) -> bool:
+        return self.kind in self.OWN
 
 
 class ConnectionSecret(models.Model):
@@ -160,6 +170,7 @@ class ObjectState(models.Model):
         DELETED = "deleted", _("Deleted")
         REPORTED = "reported", _("Reported")  # metric.reported
         PENDING = "pending", _("Waiting for approval")  # claim.submitted: does not count yet
+        GIVEN = "given", _("Given")  # award.given
         APPROVED = "approved", _("Approved")  # a claim that was reviewed here
 
     public_id = models.UUIDField(default=uuid.uuid4, unique=True, editable=False)
@@ -214,6 +225,8 @@ class ObjectState(models.Model):
         ]
 
     def __str__(self):
+        if self.object_type == "award":  # its id says nothing to anybody, the reason does
+            return gettext("award: %(reason)s") % {"reason": str(self.attributes.get("reason") or self.object_id)[:80]}
         return f"{self.object_type} {self.object_id}"
 
 
@@ -228,6 +241,8 @@ class Activity(models.Model):
         DEAL_DELETED = "deal.deleted", _("Deal deleted")
         METRIC_REPORTED = "metric.reported", _("Metric reported")
         CLAIM_SUBMITTED = "claim.submitted", _("Claim submitted")
+        AWARD_GIVEN = "award.given", _("Award given")
+        AWARD_CANCELLED = "award.cancelled", _("Award cancelled")
 
     public_id = models.UUIDField(default=uuid.uuid4, unique=True, editable=False)
     connection = models.ForeignKey(Connection, on_delete=models.PROTECT, related_name="activities")

@@ -147,6 +147,21 @@ def apply_claim(thing: ObjectState, snapshot: Snapshot, external_id: str) -> Cha
     return Change("changed", "claim.submitted", external_id, previous)
 
 
+def apply_award(thing: ObjectState, snapshot: Snapshot, external_id: str) -> Change:
+    """An award stands as given until it is cancelled; the newest version decides whatever the order of arrival."""
+    before, first = _standing(thing), not thing.state_version
+    newer = _merge(thing, snapshot)
+    moved = receipt.note(thing, "", snapshot.mark, snapshot.received_at)
+    thing.kind = "award.given" if thing.state == "given" else "award.cancelled"
+    if not newer or _standing(thing) == before:
+        thing.changed_seq += moved
+        return Change("unchanged" if newer else "stale")
+    thing.external_id = external_id
+    thing.changed_seq += 1
+    previous = {} if first else {k: plain_value(v) for k, v in before.items() if getattr(thing, k) != v}
+    return Change("changed", thing.kind, external_id, previous)
+
+
 def apply_metric(
     thing: ObjectState, snapshot: Snapshot, *, external_id: str, mode: str, value: Decimal, later_adds
 ) -> Change:

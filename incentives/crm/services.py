@@ -17,6 +17,8 @@ from incentives.participants.models import Participant
 from rewards.money import MINOR_DIGITS
 
 MAX_ACTIVE_SECRETS = 2
+MOST = 10_000_000_000_000
+"""What a fact of Laurel's own may be worth at most, in major units; its record has limits of its own."""
 SETTINGS = (
     "name", "currency", "time_zone", "go_live_at", "type_map", "stage_map", "field_map", "key_header",
     "allowed_origins", "rate_per_minute", "max_amount",
@@ -48,7 +50,7 @@ def create_connection(*, name: str, currency: str, actor=None, kind=Connection.K
     The clear texts are in the answer and nowhere else. Raises DomainError for a taken name or a bad setting.
     """
     _require(actor, "connections.edit")
-    if kind == Connection.Kind.CLAIMS:
+    if kind in Connection.OWN:
         raise OwnConnection
     connection = Connection(kind=kind, created_by=actor, token_hash="")
     _assign(connection, {"name": name, "currency": currency, **more})
@@ -64,19 +66,29 @@ def create_connection(*, name: str, currency: str, actor=None, kind=Connection.K
     return issued
 
 
+def awards_connection() -> Connection:
+    """Laurel's own connection, through which awards become activities; made when it is first needed."""
+    return _own_connection(Connection.Kind.AWARDS, "Awards")
+
+
 def claims_connection() -> Connection:
     """Laurel's own connection, through which approved claims become activities; made when it is first needed."""
-    known = Connection.objects.filter(kind=Connection.Kind.CLAIMS).first()
+    return _own_connection(Connection.Kind.CLAIMS, "Claims")
+
+
+def _own_connection(kind: str, name: str) -> Connection:
+    known = Connection.objects.filter(kind=kind).first()
     if known is not None:
         return known
-    taken = Connection.objects.filter(name="Claims").exists()
+    taken = Connection.objects.filter(name=name).exists()
     values = {
-        "name": "Claims (Laurel)" if taken else "Claims",
-        "currency": "USD",  # every claim names its own
+        "name": f"{name} (Laurel)" if taken else name,
+        "currency": "USD",  # every award and claim names its own
         "token_hash": credentials.sha256(credentials.new_token()),
+        "max_amount": MOST,
     }
     with transaction.atomic():
-        connection, made = Connection.objects.get_or_create(kind=Connection.Kind.CLAIMS, defaults=values)
+        connection, made = Connection.objects.get_or_create(kind=kind, defaults=values)
         if made:
             audit.record("connection.created", connection, after=_shown(connection))
     return connection
@@ -167,7 +179,7 @@ def set_signing_secret(connection: Connection, clear: str, *, actor=None) -> Iss
 
 
 def _store_secret(connection: Connection, secret: ConnectionSecret, clear: str, actor) -> Issued:
-    if connection.kind == Connection.Kind.CLAIMS:
+    if connection.is_own:
         raise OwnConnection
     with transaction.atomic():
         Connection.objects.select_for_update().get(pk=connection.pk)
@@ -217,7 +229,7 @@ def _expire(secret: ConnectionSecret, at, actor) -> None:
 def rotate_token(connection: Connection, *, actor) -> Issued:
     """A new address; the old one answers 404 at once (other processes: within seconds)."""
     _require(actor, "connections.edit")
-    if connection.kind == Connection.Kind.CLAIMS:
+    if connection.is_own:
         raise OwnConnection
     credentials.forget(connection)
     token = credentials.new_token()
@@ -305,9 +317,9 @@ def repair_delivery(delivery: Delivery, changes: dict, *, actor, reason: str) ->
     if not overrides:
         raise CannotRepair("Nothing was changed.")
     with transaction.atomic():
-        delivery = Delivery.objects.select_for_update(of=("self",)).get(pk=delivery.pk)
-        if delivery.connection.kind == Connection.Kind.CLAIMS:
-            raise CannotRepair("What was approved is not changed here. Take the claim back, with a reason, instead.")
+        delivery = Delivery.objects.select_for_update(of=("self",)).select_related("connection").get(pk=delivery.pk)
+        if delivery.connection.is_own:
+            raise CannotRepair("Laurel states this fact from a record of its own. Change that record instead.")
         if delivery.status not in TROUBLED:
             raise CannotRepair(f"This delivery is {delivery.get_status_display().lower()}, not in quarantine.")
         before = {k: delivery.overrides.get(k, delivery.event.get(k)) for k in overrides}

@@ -8,29 +8,24 @@ leaves the rows due. Rows are claimed with SKIP LOCKED where the database has it
 import logging
 import time
 from collections import defaultdict
-from dataclasses import dataclass, replace
 
 from celery import current_app
 from django.db import transaction
-from django.db.models import Count, F, Sum
+from django.db.models import F
 from django.utils import timezone
 
 from incentives.crm.models import ObjectState
 from incentives.earnings import contests
 from incentives.earnings.dirty import mark_dirty, participations_of
-from incentives.earnings.facts import counts, fact_of, people_in, people_of, targets_of
-from incentives.earnings.grouping import siblings_of, stacked
-from incentives.earnings.models import Credit, Earning, Participation, Scorecard
+from incentives.earnings.facts import counts, fact_of, people_of
+from incentives.earnings.models import Credit, Participation
 from incentives.earnings.notice import notice_changes
+from incentives.earnings.posting import post_differences, store_scorecards
 from incentives.earnings.running import Running, inputs_for, running_programs
+from incentives.earnings.scoring import VALUES, compute
 from incentives.earnings.stops import stop_spent_programs
-from incentives.ledger import accounts
-from incentives.ledger.models import Account
-from incentives.ledger.posting import Move, post_all
-from incentives.participants.models import Participant
 from incentives.programs.models import ProgramVersion
 from incentives.programs.rules.facts import Credit as CreditValue
-from rewards.money import Money
 
 log = logging.getLogger(__name__)
 OBJECTS_AT_ONCE = 200
@@ -163,10 +158,6 @@ def _write_credits(states: list[ObjectState], wanted: Wanted) -> None:
     mark_dirty({key[0] for key in changed | gone})
 
 
-VALUES = ("share_percent", "share_from", "counted_at", "period_start", "measure", "whole")
-"""What a stored credit carries of the rules' Credit, in its order after fact, participant and role."""
-
-
 def _differs(a: Credit, b: Credit) -> bool:
     return a.version_id != b.version_id or any(getattr(a, name) != getattr(b, name) for name in VALUES)
 
@@ -196,205 +187,11 @@ def score_batch(size: int = CARDS_AT_ONCE) -> tuple[int, int]:
         if not participations:
             return 0, 0
         computed = compute(participations)
-        earnings = _post_differences(participations, computed)
-        _store_scorecards(computed)
+        earnings = post_differences(participations, computed)
+        store_scorecards(computed)
         contests.scored(participations)
         now = timezone.now()
         for participation in participations:
             participation.scored_seq, participation.scored_at = participation.dirty_seq, now
         Participation.objects.bulk_update(participations, ["scored_seq", "scored_at", "earned_minor"], batch_size=500)
     return len(participations), len(earnings)
-
-
-@dataclass(frozen=True, slots=True)
-class Computed:
-    """What the rules say about one participation now."""
-
-    participation: Participation
-    running: Running | None
-    scorecards: tuple
-    prizes: tuple = ()  # (period, line) of the sealed standings
-
-    def version_of(self, number: int | None) -> ProgramVersion | None:
-        """The version a line is paid by: the one it names, else the one that governs at the end."""
-        if self.running is None:
-            return self.participation.program.newest_version
-        return self.running.versions.get(number) or self.running.version
-
-
-def compute(participations: list[Participation]) -> list[Computed]:
-    """Score from the stored credits, beside what the same people have in other programs that stack; writes nothing."""
-    scored = _scored([*participations, *siblings_of(participations)])
-    stacking: dict[int, list[int]] = defaultdict(list)
-    for place, item in enumerate(scored):
-        if item.running is not None and item.running.program.stacks:
-            stacking[item.participation.participant_id].append(place)
-    for places in stacking.values():
-        if len(places) > 1:
-            cards = stacked([(scored[place].running, scored[place].scorecards) for place in places])
-            for place, found in zip(places, cards, strict=True):
-                scored[place] = replace(scored[place], scorecards=found)
-    return scored[: len(participations)]
-
-
-def _scored(participations: list[Participation]) -> list[Computed]:
-    """Each participation by itself."""
-    rows = Participant.objects.filter(pk__in={p.participant_id for p in participations})
-    people = people_in(rows.select_related("team", "partner"))
-    credits = _credits_by_participation(participations, people.keys)
-    programs = {running.program.pk: running for running in running_programs()}
-    targets = {
-        program_id: targets_of(program_id, people.keys)
-        for program_id in {p.program_id for p in participations} & set(programs)
-    }
-    prizes = contests.prize_lines(participations)
-    result = []
-    for participation in participations:
-        running = programs.get(participation.program_id)
-        if running is None:  # not scored: a draft earns nothing
-            result.append(Computed(participation, None, ()))
-            continue
-        person = people.roster[people.keys[participation.participant_id]]
-        mine = targets[participation.program_id][participation.participant_id]
-        cards = running.timeline.score(person, mine, credits[participation.pk])
-        won = tuple(prizes.get(participation.pk, ()))
-        result.append(Computed(participation, running, tuple(cards), won))
-    return result
-
-
-def _credits_by_participation(participations, keys) -> dict[int, list[CreditValue]]:
-    credits: dict[int, list[CreditValue]] = defaultdict(list)
-    key_of = {p.pk: keys[p.participant_id] for p in participations}
-    rows = Credit.objects.filter(participation__in=participations).values_list(
-        "participation_id", "object_id", "role", *VALUES
-    )
-    for pk, object_id, role, *values in rows.iterator(chunk_size=5000):
-        credits[pk].append(CreditValue(str(object_id), key_of[pk], role, *values))
-    return credits
-
-
-def standing_lines(participations) -> dict[int, dict[tuple, tuple[int, int]]]:
-    """participation id -> (period start, line key) -> (minor units that stand, how many rows), from the earnings."""
-    standing: dict[int, dict[tuple, tuple[int, int]]] = defaultdict(dict)
-    rows = (
-        Earning.objects.filter(participation__in=participations)
-        .values_list("participation_id", "period_start", "line_key")
-        .annotate(total=Sum("amount_minor"), rows=Count("pk"))
-        .order_by()
-    )
-    for pk, period, key, total, n in rows:
-        standing[pk][period, key] = (total, n)
-    return standing
-
-
-def _post_differences(participations, computed: list[Computed]) -> list[Earning]:
-    standing = standing_lines(participations)
-    earnings: list[Earning] = []
-    for item in computed:
-        new = differences(item, standing[item.participation.pk])
-        item.participation.earned_minor += sum(earning.amount_minor for earning in new)
-        earnings += new
-    Earning.objects.bulk_create(earnings, batch_size=500)
-    _post_to_ledger(earnings)
-    return earnings
-
-
-def differences(item: Computed, standing: dict[tuple, tuple[int, int]]) -> list[Earning]:
-    """The earnings that turn what stands into what was computed; none when they agree. Unsaved."""
-    lines = {(card.period_start, line.key): line for card in item.scorecards for line in card.lines}
-    lines |= {(period, line.key): line for period, line in item.prizes}
-    changes = []
-    for key, line in lines.items():
-        before, n = standing.get(key, (0, 0))
-        if line.amount_minor != before:
-            words = _words(line, before, item)
-            changes.append(_earning(item, key, n, line.amount_minor - before, words, line.fact_id, line.version))
-    for key, (before, n) in standing.items():
-        if key not in lines and before:
-            words = f"Taken back: {Money(before, item.participation.program.currency)} is no longer earned."
-            changes.append(_earning(item, key, n, -before, words, _fact_of_key(key[1])))
-    return changes
-
-
-def _words(line, before: int, item: Computed) -> str:
-    if not before:
-        return line.explanation
-    return f"{line.explanation} (corrected, was {Money(before, item.participation.program.currency)})"
-
-
-def _fact_of_key(key: str) -> str | None:
-    """The fact a line key names: `r0:deal:<fact>` and its overlay form carry it, period lines do not."""
-    parts = key.split(":")
-    return parts[2] if len(parts) > 2 and parts[1] == "deal" and parts[2].isdigit() else None
-
-
-def _earning(
-    item: Computed, key, n: int, amount: int, words: str, fact_id: str | None, version: int | None = None
-) -> Earning:
-    return Earning(
-        participation=item.participation,
-        version=item.version_of(version),
-        object_id=int(fact_id) if fact_id else None,
-        period_start=key[0],
-        line_key=key[1],
-        n=n + 1,
-        amount_minor=amount,
-        currency=item.participation.program.currency,
-        explanation=words,
-    )
-
-
-def _post_to_ledger(earnings: list[Earning]) -> None:
-    """accrual -> earned, or back for a correction; one posting per earning."""
-    if not earnings:
-        return
-    owners = {(str(e.participation.public_id), e.currency) for e in earnings}
-    own = accounts.participant_accounts(sorted(owners))
-    accruals = {currency: _accrual(currency) for currency in {currency for _, currency in owners}}
-    moves = []
-    for earning in earnings:
-        outside = accruals[earning.currency]
-        inside = own[str(earning.participation.public_id)][accounts.EARNED]
-        source, destination = (outside, inside) if earning.amount_minor > 0 else (inside, outside)
-        moves.append(
-            Move(
-                f"earn:{earning.public_id}",
-                Money(abs(earning.amount_minor), earning.currency),
-                source,
-                destination,
-                "earn" if earning.amount_minor > 0 else "unearn",
-                f"earning:{earning.public_id}",
-            )
-        )
-    post_all(moves)
-
-
-def _accrual(currency: str) -> Account:
-    return accounts.world("accrual", currency, book=Account.Book.PARTICIPANT)
-
-
-def _prize_in(item: Computed, period) -> int:
-    return sum(line.amount_minor for start, line in item.prizes if start == period)
-
-
-def _store_scorecards(computed: list[Computed]) -> None:
-    Scorecard.objects.filter(participation__in=[item.participation for item in computed]).delete()
-    Scorecard.objects.bulk_create(
-        [
-            Scorecard(
-                participation=item.participation,
-                period_start=card.period_start,
-                period_end=card.period_end,
-                measure=card.measure,
-                target=card.target,
-                attainment=None if card.attainment is None else int(card.attainment * 100),
-                deals=card.deals,
-                amount_minor=card.earned_minor + (prize := _prize_in(item, card.period_start)),
-                prize_minor=prize,
-                reached_at=card.reached_at,
-            )
-            for item in computed
-            for card in item.scorecards
-        ],
-        batch_size=500,
-    )

@@ -3,6 +3,7 @@
 import uuid
 
 from django.db import models
+from django.urls import reverse
 from django.utils.translation import gettext_lazy as _
 
 from incentives.core.fields import CurrencyField, ScaledDecimalField
@@ -141,6 +142,10 @@ class Earning(models.Model):
 
     def __str__(self):
         return f"{self.amount} {self.line_key}"
+
+    def get_absolute_url(self) -> str:
+        """The page that explains its line."""
+        return reverse("payouts:line", args=[self.public_id])
 
     @property
     def amount(self) -> Money:

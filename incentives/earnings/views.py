@@ -166,7 +166,7 @@ class EarningsPage(ProgramPart, ListPage):
         Column("participant", _("Participant"), "participation.participant", sort="participation__participant__name"),
         Column("key", _("External user id"), "participation.participant.key", screen=False),
         Column("activity", _("Activity"), activity_name, sort="object__object_id", link=why_url),
-        Column("explanation", _("Why")),
+        Column("explanation", _("Why"), link=True),
         Column("period", _("Period from"), "period_start", kind="date", sort="period_start"),
         Column("posted", _("Posted"), "posted_at", kind="time", sort=("posted_at", "pk")),
         Column("amount", _("Amount"), kind="money", sort="amount_minor"),

@@ -9,7 +9,8 @@ class SelfApproval(DomainError):
     code = "self_approval"
     status = 403
     user_message = (
-        "You submitted this payout, wrote its program's rules or receive it, so somebody else must decide. "
+        "You submitted this payout, wrote its program's rules, gave an award in it or receive it, so somebody else must "
+        "decide. "
         "Ask another approver."
     )
 

@@ -7,6 +7,7 @@ from operator import or_
 from django.db.models import Q
 from django.utils import timezone
 
+from incentives.awards import selectors as awards
 from incentives.claims import selectors as claims
 from incentives.payouts.models import ApprovalPolicy, Delegation, Payout, RiskRule
 
@@ -116,12 +117,24 @@ def wrote_rules(user) -> Q:
 
 def makers_of(payout: Payout) -> set[int]:
     """User ids of everybody who created or changed what this payout pays: who submitted it, who wrote or published
-    the rules its earnings came from, who had changed an approval policy alone, and who approved a claim it pays. Source:
-    promise 6."""
+    the rules its earnings came from, who gave or cancelled an award among them, who approved a claim it pays, and who had
+    changed an approval policy alone. Source: promise 6."""
     ids = {payout.submitted_by_id, *payout.policy_editors.values_list("pk", flat=True)}
     for row in payout.allocations.values_list(*(f"earning__version__{role}" for role in WROTE)).distinct():
         ids |= set(row)
-    return (ids | approvers_of_claims(payout)) - {None}
+    ids |= awards.givers_of(award_records(payout)) | approvers_of_claims(payout)
+    return ids - {None}
+
+
+def award_records(payout: Payout) -> set[str]:
+    """Record ids of the awards that the payout pays or takes back; all that count for the recipient in the program where a
+    line is worth a whole period."""
+    rows = payout.allocations.values_list("earning__object__object_type", "earning__object__object_id")
+    found = set(rows)
+    if (None, None) in found:
+        counted = payout.participation.credits.filter(object__object_type="award")
+        found |= set(counted.values_list("object__object_type", "object__object_id"))
+    return {record for kind, record in found if kind == "award"}
 
 
 def approvers_of_claims(payout: Payout) -> set[int]:

@@ -23,6 +23,7 @@ from django.db.models import (
 from django.db.models.functions import Coalesce
 
 from incentives.accounts.models import User
+from incentives.awards.selectors import made_by
 from incentives.claims.selectors import approved_by
 from incentives.earnings.models import Earning, Participation
 from incentives.payouts import wording
@@ -32,6 +33,7 @@ from incentives.payouts.policies import (
     PEOPLE,
     PERMISSION,
     approvers_of_claims,
+    award_records,
     delegators_of,
     is_approver,
     may_decide,
@@ -99,11 +101,16 @@ def _decided_by(user) -> Q:
 def _foreign_to(user) -> Q:
     """Payouts that this person neither made nor receives: policies.makers_of as one condition."""
     wrote = PayoutEarning.objects.filter(wrote_rules(user), payout=OuterRef("pk"))
+    gave = PayoutEarning.objects.filter(
+        payout=OuterRef("pk"),
+        earning__object__object_type="award",
+        earning__object__object_id__in=made_by(user).values("record"),
+    )
     reviewed = approved_by(user).filter(program=OuterRef("program"), participant=OuterRef("participant"))
     edited = Payout.policy_editors.through.objects.filter(payout=OuterRef("pk"), user=user)
     own = Q(submitted_by__isnull=True) | ~Q(submitted_by=user)
     foreign = Q(participant__user__isnull=True) | ~Q(participant__user=user)
-    return own & foreign & ~Exists(wrote) & ~Exists(edited) & ~Exists(reviewed)
+    return own & foreign & ~Exists(wrote) & ~Exists(gave) & ~Exists(edited) & ~Exists(reviewed)
 
 
 def objection(payout: Payout, user) -> str:
@@ -131,6 +138,8 @@ def _made_by(payout: Payout, user) -> str:
         return wording.SUBMITTED
     if payout.allocations.filter(wrote_rules(user)).exists():
         return wording.WROTE_RULES
+    if made_by(user).filter(record__in=award_records(payout)).exists():
+        return wording.GAVE_AWARD
     if payout.policy_editors.filter(pk=user.pk).exists():
         return wording.CHANGED_POLICY
     if user.pk in approvers_of_claims(payout):

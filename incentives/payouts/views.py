@@ -157,6 +157,7 @@ def earning_row(row) -> dict:
         "amount": row.amount,
         "whole": earning.amount if part else None,
         "why": earning.explanation,
+        "line": earning.get_absolute_url(),
         "deal": earning.object,
         "url": activity_url(row.activity),
         "at": earning.posted_at,

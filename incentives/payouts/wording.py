@@ -17,6 +17,7 @@ S, O = Payout.Status, RewardOrder.State  # noqa: E741
 RECEIVES = gettext_lazy("you receive it")
 SUBMITTED = gettext_lazy("you submitted it")
 WROTE_RULES = gettext_lazy("you wrote or published the rules")
+GAVE_AWARD = gettext_lazy("you gave or cancelled an award in it")
 APPROVED_CLAIM = gettext_lazy("you approved a claim that it pays")
 CHANGED_POLICY = gettext_lazy("you changed an approval policy that nobody has confirmed")
 DEPUTY_OF_MAKER = gettext_lazy("you are the deputy of somebody who made or receives it")

@@ -10,6 +10,7 @@ from django.utils import timezone
 from incentives.accounts.models import User
 from incentives.core.models import AuditEvent, Heartbeat
 from incentives.crm.models import Connection, Delivery
+from incentives.disputes import selectors as disputes
 from incentives.earnings.models import Earning, Participation, Scorecard
 from incentives.ledger.models import Budget
 from incentives.ledger.selectors import budget_figures
@@ -57,6 +58,7 @@ def manager_home(user) -> dict:
     return {
         "reviews": list(review.waiting_for(user)[:SHOWN]),
         "drafts": list(Program.objects.filter(status=Program.Status.DRAFT).order_by("starts_on")[:SHOWN]),
+        "disputes": disputes.waiting_for(user),
         "due": [(p, *due[p.pk]) for p in Program.objects.filter(pk__in=due).order_by("name")],
         "due_sums": sums((money.currency, money.minor) for _, money in due.values()),
         "quarantined": Delivery.objects.filter(status=Delivery.Status.QUARANTINED).count(),

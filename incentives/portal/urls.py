@@ -2,7 +2,7 @@
 
 from django.urls import path
 
-from incentives.portal import board_views, terms_views, views
+from incentives.portal import board_views, earning_views, terms_views, views
 
 app_name = "portal"
 urlpatterns = [
@@ -11,6 +11,8 @@ urlpatterns = [
     path("me/rewards/", views.RewardsPage.as_view(), name="rewards"),
     path("me/rewards/<uuid:public_id>/reveal/", views.RevealPage.as_view(), name="reveal"),
     path("me/statement/", views.StatementPage.as_view(), name="statement"),
+    path("me/earnings/<uuid:public_id>/", earning_views.EarningPage.as_view(), name="earning"),
+    path("me/earnings/<uuid:public_id>.json", earning_views.EarningJson.as_view(), name="earning-json"),
     path("me/terms/", terms_views.TermsPage.as_view(), name="terms"),
     path("me/terms/<uuid:public_id>/", terms_views.TermsTextPage.as_view(), name="terms-text"),
     path("me/boards/", board_views.BoardsPage.as_view(), name="boards"),

@@ -14,9 +14,11 @@ from django.utils.translation import gettext_lazy as _
 from django.views import View
 
 from incentives.accounts.models import Role
+from incentives.awards.selectors import own_awards
 from incentives.core import audit
 from incentives.core.listing import Column, Guarded, ListPage, Tab
 from incentives.core.pages import crumbs
+from incentives.disputes import selectors as disputes
 from incentives.payouts import wording
 from incentives.payouts.models import Payout
 from incentives.portal import selectors
@@ -28,6 +30,7 @@ from rewards.models import DeliveryType, RewardOrder
 ME = (_("My rewards"), "portal:me")
 STAFF = (Role.MANAGER, Role.FINANCE, Role.ADMINISTRATOR, Role.AUDITOR)
 LATEST = 10
+AWARDS = 3
 
 
 class HomePage(Guarded, View):
@@ -72,6 +75,8 @@ class MePage(Mine, View):
             **selectors.me(mine),
             "participant": mine,
             "rewards": rewards_now,
+            "unread_disputes": disputes.unread_of(mine),
+            "awards": list(own_awards(mine)[:AWARDS]),
             "latest": list(selectors.own_earnings(mine)[:LATEST]),
             "is_partner_admin": partner_of(request.user) is not None,
             "open_terms": [item for item in terms.of_participant(mine) if item.is_open],
@@ -108,6 +113,10 @@ def _word(payout) -> str:
     return wording.payout_for_recipient(payout)[0]
 
 
+def ask_url(payout: Payout) -> str:
+    return f"{reverse('disputes:raise')}?payout={payout.public_id}"
+
+
 class RewardsPage(Mine, ListPage):
     title = _("My rewards")
     search = ("product_name", "program__name")
@@ -127,6 +136,7 @@ class RewardsPage(Mine, ListPage):
                template="portal/_state.html"),
         Column("created_at", _("Since"), kind="time", sort="created_at"),
         Column("open", _("Open"), lambda p: revealable(p) or None, template="portal/_open.html"),
+        Column("ask", _("Something wrong?"), lambda p: gettext("Ask about it"), link=ask_url),
     )  # fmt: skip
 
     def get_queryset(self):

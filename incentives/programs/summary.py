@@ -88,6 +88,11 @@ def differences(before: Definition | dict, after: Definition | dict) -> list[Cha
     return changes
 
 
+def reward_in_words(definition: Definition, reward) -> str:
+    """One reward of the definition as a sentence: `Pays 2 % of the amount of every won deal.`"""
+    return f"{_Teller(definition).reward(reward)}."
+
+
 def _parsed(definition: Definition | dict) -> Definition:
     return definition if isinstance(definition, Definition) else parse_definition(definition)
 
@@ -120,6 +125,7 @@ def _test(test: Test) -> str:
         ("kind", "eq", "deal.won"): gettext("the deal is won"),
         ("kind", "eq", "metric.reported"): gettext("it is a reported metric"),
         ("kind", "eq", "claim.submitted"): gettext("it is an approved claim"),
+        ("kind", "eq", "award.given"): gettext("it is an award that somebody gave"),
     }
     key = (test.field, test.op, test.value)
     return known[key] if isinstance(test.value, str) and key in known else sentence(test)

@@ -165,7 +165,8 @@ def growth(run: Run) -> None:
     first = Median(rates[sizes[0]])
     for size in sizes:
         found, rate = last[size], Median(rates[size])
-        note = f"peak {found['peak'] / 2**20:.0f} MB, of which {found['grown'] / 2**20:.0f} MB for them"
+        start = found["peak"] - found["grown"]
+        note = f"peak {found['peak'] / 2**20:.0f} MB, {start / 2**20:.0f} MB of it when the process had started"
         run.row(
             f"growth: {size:,} activities", rate, "/s", share=ratio(rate, first), of="the smallest's rate", note=note
         )

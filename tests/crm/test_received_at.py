@@ -124,7 +124,7 @@ def test_rows_from_before_get_the_moment_of_their_activity(clock):
     expected = dict(ObjectState.objects.values_list("object_id", "received_at"))
     assert expected["D1"] - expected["OPEN"] == timedelta(seconds=120)
     ObjectState.objects.update(received_at=None, receipts={})
-    import_module("incentives.crm.migrations.0008_object_receipts").fill_received_at(apps, None)
+    import_module("incentives.crm.migrations.0007_object_receipts").fill_received_at(apps, None)
     assert dict(ObjectState.objects.values_list("object_id", "received_at")) == expected
     clock.shift(60)
     send(crm, july("D1", ana, "11.00", version=4, kind="deal.updated", state="won"), evaluate=False)

@@ -266,7 +266,7 @@ def test_a_wrong_form_says_what_is_wrong_and_starts_nothing(signed_in, scene, ch
 
 def test_using_one_leads_to_the_launch(signed_in, scene):
     page = assert_page_clean(signed_in.get(scene.address("simulations:use")))
-    assert "It replaces draft version 2 of Bonus" in page.text
+    assert "It is the draft of Bonus already" in page.text
     answer = signed_in.post(scene.address("simulations:use"))
     assert answer["Location"] == f"/programs/{scene.program.public_id}/launch/"
     second = reverse("simulations:use", args=[scene.done.public_id, 2])

@@ -98,7 +98,7 @@ class Story:
             43: (lambda: self.desk.file(43),),
             40: (lambda: self.launch(d.ATTACH, manager=people.SECOND_MANAGER), lambda: self.launch(d.TOP_SELLER)),
             38: (lambda: self.desk.review(43),),
-            35: (lambda: self.close(d.RACE, "The race is over."), lambda: self.approve(self.build(d.RACE))),
+            35: (lambda: self.approve(self.build(d.RACE)),),  # its calendar closed it two days ago
             32: (lambda: self.approve(self.build(d.CHANNEL)),),
             24: (lambda: self.approve(self.build(d.ROADSHOW)),),
             19: (lambda: self.desk.file(19), lambda: self.approve(self.build(d.SEATS))),

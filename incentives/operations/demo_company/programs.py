@@ -41,7 +41,7 @@ def documents(today: date) -> dict[str, dict]:
     """Every program by its short name."""
     return {
         RENEWALS: _document(
-            today, -150, -92, name="Renewals bonus, last quarter", template="deal_bonus",
+            today, -150, -92, name="Renewals bonus, last quarter", template="deal_bonus", grace_days=10,
             eligible=OWN_PEOPLE | {"teams": ["enterprise-east", "enterprise-west"]},
             qualifies=_won(field="attributes.renewal", op="eq", value=True),
             rewards=[{"type": "per_deal", "amount": "40.00"}],

@@ -26,7 +26,7 @@ class Command(BaseCommand):
 
     def handle(self, *args, **options):
         began = time.monotonic()
-        connection = Connection.objects.filter(name=options["connection"]).first()
+        connection = Connection.objects.exclude(kind__in=Connection.OWN).filter(name=options["connection"]).first()
         if connection is None:
             names = ", ".join(Connection.objects.values_list("name", flat=True)) or "none"
             raise CommandError(f"There is no connection named {options['connection']!r}. There are: {names}.")
