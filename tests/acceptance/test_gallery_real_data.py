@@ -27,9 +27,18 @@ from incentives.earnings.contests import seal_due
 from incentives.earnings.evaluate import evaluate
 from incentives.earnings.models import Earning, Scorecard
 from incentives.programs import services as programs
+from incentives.programs.life import advance_by_date
 from incentives.programs.services import TargetRow
 from tests.acceptance import gallery_independent as independent
-from tests.factories import make_budget, make_connection, make_participant, make_partner, make_team, make_user
+from tests.factories import (
+    make_budget,
+    make_connection,
+    make_participant,
+    make_partner,
+    make_team,
+    make_user,
+    publish,
+)
 
 GALLERY = Path(__file__).parents[2] / "docs" / "programs"
 CHANGES: dict[str, dict[str, Any]] = {
@@ -231,7 +240,7 @@ def test_twelve_programs_running_on_the_same_facts_earn_what_the_independent_cal
         assert earned(program) == independent.PROGRAMS[name](after), name
 
     # The contests close, and their sealed standings pay.
-    programs.advance_by_date()
+    advance_by_date()
     assert seal_due() == len(running) + len(contests)
     evaluate()
     for name, program in contests.items():
@@ -267,7 +276,7 @@ def launched(name: str, data: independent.Data, people: dict, manager, finance):
     rows = [TargetRow(people[who], quarter, Decimal(value)) for who, quarter, value in target_rows(name, data)]
     if rows:
         programs.set_targets(program=program, rows=rows, actor=manager)
-    return programs.launch(program=program, actor=manager)
+    return publish(program, manager)
 
 
 def approve_all_claims() -> None:

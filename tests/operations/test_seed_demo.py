@@ -8,13 +8,16 @@ from decimal import Decimal
 import httpx
 import pytest
 from django.core.management import CommandError, call_command
+from django.db.models import Count, F
 from django.utils import timezone
 
 from incentives.accounts.models import User
+from incentives.claims.models import Claim, ClaimFlag, ClaimProof
 from incentives.core import audit
 from incentives.crm.models import Activity, Connection, Delivery
 from incentives.earnings import recompute
-from incentives.earnings.models import Scorecard
+from incentives.earnings.models import Credit, Earning, Scorecard, SealedStanding
+from incentives.earnings.selectors import exceptions
 from incentives.ledger.models import Account, Budget
 from incentives.ledger.selectors import budget_figures
 from incentives.operations.demo_company import deals, people, programs
@@ -39,13 +42,17 @@ def counts(queryset, field: str) -> dict[str, int]:
 
 
 @DATABASE
-def test_the_example_company_is_complete_and_adds_up(sandbox, tmp_path, client):
+def test_the_example_company_is_complete_and_adds_up(sandbox, tmp_path, client, settings):
     started = timezone.now()
+    settings.MEDIA_ROOT = tmp_path / "uploads"
     key = tmp_path / "activity.json"
     call_command("seed_demo", activity_file=str(key), verbosity=0)
 
     _people_are_there()
     _programs_budgets_and_facts_are_there()
+    _five_families_of_programs_have_a_past()
+    _corrections_and_exceptions_are_there()
+    _claims_stand_in_every_state()
     _payouts_stand_in_every_state()
     _the_reps_page_has_something_on_it()
     assert check_ledger() == []
@@ -85,13 +92,15 @@ def _people_are_there():
     assert not Participant.objects.exclude(email__endswith="@example.com").exists()
     assert Participant.objects.filter(type="employee", manager=None).count() == 1  # who leads sales
     assert not Team.objects.filter(manager=None).exists()
-    assert {(user.name, *user.roles) for user in User.objects.all()} == {(s.name, s.role) for s in people.SIGN_INS}
+    assert {(user.name, *user.roles) for user in User.objects.all()} == {
+        (s.name, s.role) for s in (*people.SIGN_INS, *people.OTHER_PARTNER_ADMINS)
+    }
     assert [user.email for user in User.objects.filter(is_staff=True)] == [people.ADMINISTRATOR.email]
 
 
 def _programs_budgets_and_facts_are_there():
     assert counts(Program.objects, "status") == {
-        "active": 4, "draft": 1, "scheduled": 1, "paused": 1, "closing": 1, "closed": 1,
+        "active": 8, "draft": 1, "scheduled": 1, "paused": 1, "closing": 1, "closed": 2,
     }  # fmt: skip
     assert not Payout.objects.filter(program__status="closed").exclude(status="fulfilled").exists()
     available = {budget.name: budget_figures([budget])[budget.pk].available.minor for budget in Budget.objects.all()}
@@ -99,12 +108,61 @@ def _programs_budgets_and_facts_are_there():
     assert counts(Delivery.objects.filter(status="quarantined"), "code") == {
         "unknown_participant": 2, "unknown_currency": 1, "occurred_in_future": 1,
     }  # fmt: skip
-    assert set(counts(Activity.objects, "kind")) == {"deal.won", "deal.updated", "deal.reopened", "deal.lost"}
     assert not Delivery.objects.filter(status__in=["pending", "failed"]).exists()
     days = (timezone.now() - Activity.objects.earliest("received_at").received_at).days
     assert 91 < days < 180
     assert timezone.now() - Activity.objects.latest("received_at").received_at < timedelta(days=2)
     assert Account.objects.filter(bucket="recoverable", balance_minor__gt=0).exists()
+
+
+def _five_families_of_programs_have_a_past():
+    """Each has programs of its template that earned for months; a contest its sealed standing, and one that still runs."""
+    named = {document["name"]: key for key, document in programs.documents(timezone.localdate()).items()}
+    templates = {"quota", "spiff", "channel", "deal_bonus", "contest"}
+    assert set(programs.FAMILIES) == templates
+    for template, family in programs.FAMILIES.items():
+        own = [program for program in Program.objects.filter(template=template) if named[program.name] in family]
+        assert len(own) == len(family)
+        earned = {named[p.name]: sum(p.participations.values_list("earned_minor", flat=True)) for p in own}
+        assert all(minor > 0 for key, minor in earned.items() if key != programs.TOP_SELLER), earned
+        assert min((timezone.localdate() - program.starts_on).days for program in own) >= 40
+    standing = SealedStanding.objects.order_by(
+        "pk"
+    ).first()  # a deal that was lost after the seal made a further revision
+    assert (standing.by, standing.program.name) == ("team", "Team race to the summit")
+    assert counts(standing.program.payouts, "status").keys() == {"fulfilled"}
+    running = Program.objects.get(name="Top sellers of the quarter")
+    measures = Scorecard.objects.filter(participation__program=running).values_list("measure", flat=True)
+    assert (running.status, len(set(measures)) > 10) == ("active", True)
+    sentry = [d["stacking"]["group"] for d in programs.documents(timezone.localdate()).values() if "stacking" in d]
+    assert sentry == ["sentry"] * 2
+    assert Credit.objects.filter(role="overlay").exists()
+    seats = Earning.objects.filter(participation__program__name="Sentry Cloud seats SPIFF")
+    assert seats.filter(explanation__contains="limited to 40.00 per deal").exists()
+
+
+def _corrections_and_exceptions_are_there():
+    assert set(counts(Activity.objects, "kind")) == {
+        "deal.won", "deal.updated", "deal.reopened", "deal.lost", "deal.deleted", "claim.submitted",
+    }  # fmt: skip
+    assert Earning.objects.filter(amount_minor__lt=0).exists()
+    won = Activity.objects.filter(kind="deal.won")
+    assert won.filter(received_at__gt=F("occurred_at") + timedelta(days=1)).exists(), "late"
+    owners = Activity.objects.filter(object__object_type="deal", participant__isnull=False).order_by()
+    owners = owners.values("object").annotate(owners=Count("participant", distinct=True))
+    assert owners.filter(owners__gt=1).exists(), "reassigned"
+    quota = Program.objects.get(template="quota")
+    found = exceptions(quota, parse_definition(quota.current_version.definition))
+    assert Counter(row.code for row in found.rows) == {"no_target": 1, "no_rate": 1}
+
+
+def _claims_stand_in_every_state():
+    assert counts(Claim.objects, "status") == {
+        "approved": 9, "submitted": 3, "draft": 1, "in_review": 1, "returned": 1, "rejected": 1, "reversed": 1,
+    }  # fmt: skip
+    assert set(counts(Claim.objects.filter(status="approved"), "partner__tier")) == {"gold", "silver", "bronze"}
+    assert ClaimFlag.objects.count() == 2  # two partners claim what looks like one sale
+    assert set(counts(ClaimProof.objects, "kind")) == {"application/pdf", "image/jpeg"}
 
 
 def _payouts_stand_in_every_state():

@@ -119,6 +119,10 @@ def addresses(scene) -> dict[str, str]:
     deputy = services.delegate(actor=scene.manager, deputy=make_user("manager"), starts_on=today, ends_on=today)
     month = f"{timezone.now():%Y-%m}"
     kinds = {
+        **{
+            name: [own.public_id]
+            for name in ("payouts:line", "payouts:line-json", "portal:earning", "portal:earning-json")
+        },
         "payouts:hold-evidence": [hold.pk],
         "payouts:revoke": [deputy.pk],
         **{f"payouts:{n}": [rule.pk] for n in ("rule", "rule-confirm")},
@@ -127,10 +131,6 @@ def addresses(scene) -> dict[str, str]:
         **{
             f"payouts:{n}": [written_off.public_id]
             for n in ("write-off", "write-off-approve", "write-off-decline", "write-off-withdraw")
-        },
-        **{
-            name: [own.public_id]
-            for name in ("payouts:line", "payouts:line-json", "portal:earning", "portal:earning-json")
         },
         "payouts:lift": [waiting.public_id, hold.pk],
         "portal:reveal": [claim.public_id],

@@ -4,11 +4,14 @@ Each case is the published rule written as a definition, the published sales, an
 things a definition does not have (draws, interpolated rates) are left out.
 """
 
+import re
 from datetime import date
+from pathlib import Path
 
 import pytest
 
-from tests.programs.cases import ANA, BO, amounts, cards, program, splits, won
+from incentives.programs.rules import Person
+from tests.programs.cases import ANA, BO, CY, MAX, amounts, cards, program, splits, won
 
 Q1 = date(2026, 1, 1)
 
@@ -21,6 +24,11 @@ ORACLE_STEPS = bands(("0", "1"), ("1000", "2"), ("3000", "3"), ("8000", "5"), ov
 ORACLE_FLAT = bands(("0", "1"), ("10000", "2"), ("50000", "3"), ("100000", "4"), over="deal", mode="whole")
 OVERQUOTA = bands(("0", "5"), ("100", "6"), ("125", "7"), of="target")
 MULTIPLES = bands(("100", "125"), ("125", "150"), ("150", "175"), ("200", "200"), of="target")
+GROSS_PROFIT = bands(("0", "2"), ("200", "3"), ("500", "4"), ("1000", "5.5"))
+MILESTONES = {"type": "tiers", "of": "target", "mode": "each", "tiers": [
+    {"at": "50", "amount": "2000"}, {"at": "75", "amount": "3500"}, {"at": "100", "amount": "7000"},
+    {"at": "125", "amount": "14000"}]}  # fmt: skip
+AT_QUOTA = {"type": "tiers", "of": "target", "tiers": [{"at": "100", "amount": "50000"}]}
 
 CASES = {
     # Oracle, "Examples of Calculating Earnings Using Step Rates": six transactions, each against the rate table
@@ -65,9 +73,22 @@ CASES = {
     # https://www.sparrowgenie.com/sales-commission-models/non-retroactive-commission
     "non-retroactive": (bands(("0", "3"), ("300000", "5"), ("500000", "7")), ["600000"], None,
                         [900000, 1000000, 700000]),
-    # Salestool, tiered commission calculator: 5 %, 7 % and 10 %; 30,000 earn 2,050
-    # https://huggingface.co/salestool/TieredCommissionCalculator
-    "marginal tiers": (bands(("0", "5"), ("10000", "7"), ("25000", "10")), ["30000"], None, [50000, 105000, 50000]),
+    # eHow, how to calculate accumulative commissions: 5 % to 2,000, 10 % to 5,000, 15 % beyond; 7,000 earn 700
+    # http://www.ehow.com/how_7385965_calculate-accumlative-commissions.html
+    "accumulative tiers": (bands(("0", "5"), ("2000", "10"), ("5000", "15")), ["7000"], None, [10000, 30000, 30000]),
+    # Eclipse help, tiered commission plan details: 1,200 of gross profit earn 4 + 9 + 20 + 11 = 44.00 tier by tier
+    # http://159.66.236.10:2080/Eclipse-Help/CHUI/!SSL!/WebHelp/mergedProjects/PRICE/PRICE_CON_TieredCommissionPlanDetails.htm
+    "gross profit tier by tier": (GROSS_PROFIT, ["1200"], None, [400, 900, 2000, 1100]),
+    # The same page, the plan without tiers: the highest rate reached on everything, 5.5 per cent of 1,200 are 66.00
+    "gross profit back to the first dollar": ({**GROSS_PROFIT, "mode": "whole"}, ["1200"], None, [6600]),
+    # Prowi, milestone bonuses, progressive milestones: 110 per cent of quota earns the first three, 12,500 in all
+    # https://prowi.io/en/glossary/milestone-bonus
+    "progressive milestones": (MILESTONES, ["110000"], "100000", [200000, 350000, 700000]),
+    # Prowi, the milestone model: a quota of 1.8 million and a bonus of 50,000, nothing below, no more at 120 per cent
+    # https://prowi.io/en/provisionsmodel-milepael
+    "milestone missed": (AT_QUOTA, ["1764000"], "1800000", []),
+    "milestone reached": (AT_QUOTA, ["1800000"], "1800000", [5000000]),
+    "milestone exceeded": (AT_QUOTA, ["2160000"], "1800000", [5000000]),
     # MyTime, tiered commission, the first, second and last pay cycle: 100, 25 and 1,675 (the last to the cent)
     # https://help.mytime.com/hc/en-us/articles/360046956372
     "pay cycle of 400": (bands(("0", "25"), ("500", "30"), ("3000", "40")), ["400"], None, [10000]),
@@ -87,14 +108,58 @@ def test_the_total_oracle_gives_for_its_quarter_is_164():
     assert sum(amounts(program(reward), *[won(str(i), amount) for i, amount in enumerate(sales)])) == 16400
 
 
-def test_a_published_split_of_sixty_to_forty():
-    """Prowi, split commission, example 2: 100,000 at 10 %, split 60 to 40, pays 6,000 and 4,000.
+def earned(definition, *deals) -> dict[str, int]:
+    return {who: sum(card.earned_minor for card in own) for who, own in cards(definition, *deals).items()}
 
-    https://prowi.io/en/glossary/split-commission
+
+def test_a_published_split_in_three_parts():
+    """Prowi, split commission: a deal of 50,000 at 10 % earns 5,000, shared 60, 25 and 15.
+
+    https://www.prowi.io/en/glossary/split-commission-2a482
     """
     definition = program({"type": "percent", "rate": "10"}, credit={"to": "splits"})
-    deal = won("a", "100000", splits=splits((ANA, "60"), (BO, "40")))
-    assert {who: own[0].earned_minor for who, own in cards(definition, deal).items()} == {ANA: 600000, BO: 400000}
+    deal = won("a", "50000", splits=splits((ANA, "60"), (BO, "25"), (CY, "15")))
+    assert earned(definition, deal) == {ANA: 300000, BO: 125000, CY: 75000}
+
+
+def test_a_published_override_of_a_manager():
+    """Prowi, override commission: five sellers with 10 %; their manager's 3 % of 300,000 is 9,000, on top of theirs.
+
+    Written as an overlay of 30 per cent of each credited amount, at the sellers' rate.
+    https://www.prowi.io/en/glossary/override-commission
+    """
+    sales = {"A": "75000", "B": "60000", "C": "67500", "D": "52500", "E": "45000"}
+    roster = {name: Person(name, manager=MAX) for name in sales} | {MAX: Person(MAX)}
+    overlay = {"overlays": [{"to": "manager", "percent": "30"}]}
+    definition = program({"type": "percent", "rate": "10"}, credit=overlay)
+    found = cards(definition, *[won(name, amount, who=name) for name, amount in sales.items()], roster=roster)
+    totals = {who: own[0].earned_minor for who, own in found.items()}
+    assert totals == {"A": 750000, "B": 600000, "C": 675000, "D": 525000, "E": 450000, MAX: 900000}
+    assert [line.amount_minor for line in found[MAX][0].lines] == [225000, 180000, 202500, 157500, 135000]
+
+
+def test_a_published_cap():
+    """Sparrow Genie, capped commission: 3 % with 10,000 a month at most; 400,000 earn 10,000 instead of 12,000.
+
+    https://www.sparrowgenie.com/sales-commission-models/capped-commission
+    """
+    definition = program({"type": "percent", "rate": "3"}, period="month", caps={"period": "10000.00"})
+    january = [won(f"j{n}", "100000", f"2026-01-1{n}") for n in range(4)]
+    february = [won("f", "100000", "2026-02-01")]
+    assert amounts(definition, *january, *february) == [300000, 300000, 300000, 100000, 300000]
+
+
+def test_published_milestones_by_number():
+    """QuotaPath, milestone bonus: 1,000 for 25 demo appointments, and another 1,000 for 40.
+
+    https://www.quotapath.com/glossary/milestone-bonus/
+    """
+    steps = [{"count": 25, "amount": "1000"}, {"count": 40, "amount": "1000"}]
+    definition = program({"type": "milestone", "at": steps}, measure={"metric": "deals"})
+    demos = [won(f"{n:02}", when=f"2026-01-{n // 2 + 1:02}") for n in range(41)]
+    assert [sum(amounts(definition, *demos[:count])) for count in (24, 25, 39, 40, 41)] == [
+        0, 100000, 100000, 200000, 200000,
+    ]  # fmt: skip
 
 
 def test_a_published_spiff_of_two_dollars_a_unit():
@@ -105,3 +170,8 @@ def test_a_published_spiff_of_two_dollars_a_unit():
     definition = program({"type": "per_unit", "amount": "2.00"}, measure={"metric": "quantity"})
     facts = [won(str(index), quantity="4") for index in range(25)]
     assert sum(amounts(definition, *facts)) == 20000
+
+
+def test_the_examples_come_from_more_than_ten_publishers():
+    hosts = set(re.findall(r"https?://([\w.]+)/", Path(__file__).read_text()))
+    assert len({host.removeprefix("www.") for host in hosts}) >= 12

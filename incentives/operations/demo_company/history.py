@@ -87,7 +87,7 @@ class Story:
         return {
             152: (lambda: self.launch(d.RENEWALS),),
             92: (lambda: self.launch(d.BONUS, manager=people.SECOND_MANAGER),),
-            86: (lambda: self.close(d.RENEWALS, "All renewals are in."), lambda: self.approve(self.build(d.RENEWALS))),
+            86: (lambda: self.approve(self.build(d.RENEWALS)),),
             77: (lambda: self.launch(d.QUOTA), lambda: self.launch(d.RACE)),
             72: (lambda: self.launch(d.CHANNEL, manager=people.SECOND_MANAGER),),
             63: (lambda: self.launch(d.BIG_DEALS, manager=people.SECOND_MANAGER), lambda: self.launch(d.CLAIMS)),
@@ -160,10 +160,6 @@ class Story:
             rounded = max(20_000, round(int(value) / step) * step)
             rows.append(TargetRow(self.company.participants[person.name], program.starts_on, Decimal(rounded)))
         return rows
-
-    def close(self, name: str, reason: str) -> None:
-        self._change(name, Program.Status.CLOSED, reason)
-        settle_down()
 
     def pause(self, name: str) -> None:
         self._change(name, Program.Status.PAUSED, "The budget is being reviewed.")
