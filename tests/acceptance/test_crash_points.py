@@ -31,7 +31,7 @@ CRASHES = {  # name -> what raises in the middle, the first time it is called
     "CP2 stored, not answered": "incentives.crm.intake.nudge",
     "deriving the activity": "incentives.crm.ingest._write_outcomes",
     "crediting": "incentives.earnings.evaluate.mark_dirty",
-    "scoring": "incentives.earnings.evaluate._post_to_ledger",
+    "scoring": "incentives.earnings.posting._post_to_ledger",
     "scored, payouts not told": "incentives.earnings.evaluate.nudge_payouts",
     "building": "incentives.payouts.services.build._allocate",
     "CP3 reserving": "incentives.payouts.services.build._reserve_or_hold",

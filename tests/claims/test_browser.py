@@ -42,7 +42,8 @@ def test_from_a_photo_on_a_phone_to_an_earning(new_page, sign_in):
     desk.get_by_role("link", name="C-").click()
     shown = desk.get_by_role("img", name="Proof IMG_1.jpg")
     shown.scroll_into_view_if_needed()
-    desk.wait_for_function("document.querySelector('.proofs img').naturalWidth === 900")
+    width = desk.locator(".proofs img").evaluate("image => image.decode().then(() => image.naturalWidth)")
+    assert width == 900
     desk.get_by_role("link", name="Approve").click()
     desk.get_by_role("dialog").get_by_role("button", name="Approve").click()
     desk.get_by_text("is approved.").wait_for()

@@ -95,7 +95,7 @@ def test_a_reset_throws_the_data_away_and_an_interrupted_start_begins_anew(demo,
 
     again = demo("--quiet").wait_for("Starting web, worker", seconds=240)
     assert "ledger, earnings and audit trail checked" in again.output
-    assert _people(tmp_path / "demo" / "laurel.sqlite3") == 9
+    assert _people(tmp_path / "demo" / "laurel.sqlite3") == 11
 
 
 def _people(database) -> int:

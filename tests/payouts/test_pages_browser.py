@@ -4,10 +4,11 @@ import re
 
 import pytest
 
-from incentives.payouts.models import Payout
+from incentives.payouts.models import Hold, Payout
 from rewards.models import CardReveal
 from tests.factories import make_participant
 from tests.payouts.scene import ANSWER, LINK, LINKS, Scene
+from tests.payouts.test_pages_access import overpaid
 
 pytestmark = [pytest.mark.browser, pytest.mark.django_db(transaction=True)]
 
@@ -56,3 +57,28 @@ def test_a_rep_reveals_a_claim_link_on_a_phone(new_page, sign_in):
     assert CardReveal.objects.count() == 1
     page.goto("/me/")
     assert LINK not in page.content()
+
+
+def test_finance_lifts_holds_and_two_people_write_off_what_was_paid_too_much(page, sign_in):
+    scene = Scene()
+    proposal = overpaid(scene)
+    make_participant("Double", email="ana+two@example.com")
+    program = scene.program()
+    for _ in range(2):
+        scene.payout("5000.00", program=program)
+    sign_in(page, scene.finance)
+    page.goto("/payouts/holds/")
+    page.get_by_label("Tick all rows of this page").check()
+    page.get_by_role("button", name="Lift").click()
+    page.get_by_role("heading", name="Lift 2 holds?").wait_for()
+    page.get_by_label("Reason").fill("Two accounts of one person")
+    page.get_by_role("button", name="Lift").click()
+    page.get_by_text("2 holds lifted.").wait_for()
+    page.goto("/payouts/recovery/")
+    page.get_by_role("link", name="Ana Ruiz").click()
+    page.get_by_role("link", name="Look at it").click()
+    page.get_by_role("button", name="Write off").click()
+    page.get_by_text("It no longer reduces later payouts.").wait_for()
+    proposal.refresh_from_db()
+    assert (proposal.status, proposal.decided_by) == ("approved", scene.finance)
+    assert Hold.objects.filter(lifted_at__isnull=True).count() == 0

@@ -102,7 +102,7 @@ def documents(today: date) -> dict[str, dict]:
             measure={"metric": "quantity", "lines": {"field": "line.sku", "op": "eq", "value": "SNT-CLOUD"}},
             credit={"to": "splits"}, period="month", rewards=[{"type": "per_unit", "amount": "0.60"}],
             caps={"deal": "40.00", "period": "150.00"}, stacking=SENTRY,
-            payout={"when": "weekly", "minimum": "10.00"}, delivery=EMAIL | {"products": ["BLUEBIRD"]},
+            payout={"when": "weekly", "minimum": "40.00"}, delivery=EMAIL | {"products": ["BLUEBIRD"]},
             personalization={"from_name": "Product Marketing", "message": "Every seat counts. Thank you."},
         ),
         BIG_DEALS: _document(

@@ -9,6 +9,7 @@ from incentives.core import audit
 from incentives.core.errors import NotAllowed
 from incentives.earnings.models import Earning
 from incentives.ledger.models import PeriodClose
+from incentives.ledger.periods import wait_for_bookings
 from incentives.payouts.errors import MonthInvalid, ReasonNeeded
 
 BEHIND = timedelta(hours=12)
@@ -64,6 +65,7 @@ def close_month(*, month: date, actor, note: str = "") -> PeriodClose:
     if not actor.can("periods.close"):
         raise NotAllowed("Only finance may close months.")
     with transaction.atomic():
+        wait_for_bookings()
         standing = closed_months().filter(month=month).first()
         if standing is not None:
             return standing

@@ -21,6 +21,7 @@ from incentives.ledger.models import Account
 from incentives.ledger.posting import Move, post_all
 from incentives.payouts.errors import ReasonNeeded, RecoveryInvalid, SecondPerson
 from incentives.payouts.models import Payout
+from incentives.payouts.policies import WROTE
 from incentives.payouts.recovery_models import Recovery, WriteOff, WriteOffLine
 from incentives.payouts.services.netting import netting_of, overpaid_by_ground, written_off_by_ground
 from rewards.money import Money
@@ -269,8 +270,8 @@ def _decide(row: WriteOff, status: str, actor, reason: str = "") -> None:
 
 def _makers(row: WriteOff) -> set[int]:
     """Who proposed it, and who wrote or published the rules behind it: a policy of theirs may have asked for it."""
-    versions = row.participation.earnings.values_list("version__created_by", "version__published_by").distinct()
-    return {row.proposed_by_id, *(person for pair in versions.order_by() for person in pair)} - {None}
+    versions = row.participation.earnings.values_list(*(f"version__{role}" for role in WROTE)).distinct()
+    return {row.proposed_by_id, *(person for people in versions.order_by() for person in people)} - {None}
 
 
 def ask_by_policy(participation: Participation) -> None:
