@@ -306,6 +306,8 @@ TIME_ZONE = "UTC"
 USE_TZ = True
 USE_I18N = True
 vars().update(env.email_url("EMAIL_URL", default="consolemail://"))
+FINANCE_CONTACT = env.str("FINANCE_CONTACT", default="")
+"""Whom a recipient asks about a tax form: a name or an address, shown as it is."""
 DEFAULT_FROM_EMAIL = env.str("DEFAULT_FROM_EMAIL", default=f"Laurel <rewards@{_base.hostname}>")
 
 # --- the provider (docs/provider.md) ------------------------------------------------------------------------------------

@@ -46,6 +46,7 @@ GROUPS = [  # (heading or None, entries: url name, label, icon, permission or No
             ("ledger:budgets", _("Budgets"), "budgets", "budgets.view"),
             ("payouts:months", _("Months"), "calendar", "periods.view"),
             ("ledger:rates", _("Exchange rates"), "refresh", "rates.view"),
+            ("tax:overview", _("Tax"), "file", "tax.view"),
             ("reports:list", _("Reports"), "reports", "reports.view"),
         ],
     ),

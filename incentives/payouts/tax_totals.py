@@ -55,5 +55,11 @@ def held(participants: Collection[int] | None = None) -> dict[int, Held]:
     return found
 
 
+def waits_of(participant) -> set[str]:
+    """Which tax reasons (Hold.Kind) hold this person's payouts now. One query."""
+    waiting = Hold.objects.filter(kind__in=KINDS, lifted_at__isnull=True, payout__status=S.SUBMITTED)
+    return set(waiting.filter(payout__participant=participant).order_by().values_list("kind", flat=True).distinct())
+
+
 def _of(participants: Collection[int] | None):
     return Payout.objects.all() if participants is None else Payout.objects.filter(participant__in=participants)

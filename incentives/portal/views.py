@@ -2,6 +2,7 @@
 
 from datetime import UTC, datetime
 
+from django.conf import settings
 from django.contrib import messages
 from django.db import transaction
 from django.db.models import Q
@@ -19,7 +20,7 @@ from incentives.core import audit
 from incentives.core.listing import Column, Guarded, ListPage, Tab
 from incentives.core.pages import crumbs
 from incentives.disputes import selectors as disputes
-from incentives.payouts import wording
+from incentives.payouts import tax_totals, wording
 from incentives.payouts.models import Payout
 from incentives.portal import selectors
 from incentives.programs import terms
@@ -78,6 +79,8 @@ class MePage(Mine, View):
             "unread_disputes": disputes.unread_of(mine),
             "awards": list(own_awards(mine)[:AWARDS]),
             "latest": list(selectors.own_earnings(mine)[:LATEST]),
+            "tax_waits": tax_totals.waits_of(mine),
+            "finance_contact": settings.FINANCE_CONTACT,
             "is_partner_admin": partner_of(request.user) is not None,
             "open_terms": [item for item in terms.of_participant(mine) if item.is_open],
         }

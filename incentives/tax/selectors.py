@@ -8,6 +8,7 @@ from decimal import Decimal
 
 from django.db.models import Min
 from django.urls import reverse
+from django.utils.translation import gettext_lazy as _
 
 from incentives.ledger.rates import RateTable
 from incentives.participants.models import Participant
@@ -20,6 +21,13 @@ from rewards.money import Money
 
 NEAR = Decimal("0.8")
 """From this share of the threshold on somebody without a form is close to it."""
+FORM_WORDS = {
+    "not_needed": _("Not needed"),
+    "on_file": _("On file"),
+    "missing": _("Missing"),
+    "expired": _("Expired"),
+    "other_form": _("Another form"),
+}
 NO_CURRENCY = "USD"
 """For people no rule covers."""
 
@@ -62,6 +70,10 @@ class YearLine:
         return self.threshold is not None and self.total.minor >= self.threshold.minor
 
     @property
+    def form_words(self) -> str:
+        return str(FORM_WORDS[self.form])
+
+    @property
     def open_form(self) -> bool:
         return not covered(self.form)
 
@@ -80,13 +92,14 @@ class YearLine:
 
 
 def year_lines(year: int, participants: Collection[int] | None = None, today: date | None = None) -> list[YearLine]:
-    """Everybody's year by name, or that of `participants` (ids). In flight counts only in the present year (UTC)."""
+    """Everybody's year by name, or that of `participants` (ids). What is in flight or held belongs to the present year (UTC)."""
     today = today or utc_today()
     first, last = date(year, 1, 1), date(year, 12, 31)
     paid = _by_person(source().delivered(first, last, participants))
     other = _by_person(outside(first, last, participants))
-    moving = _by_person(source().in_flight(participants, today=today)) if year == today.year else {}
-    held = source().held(participants)
+    now = year == today.year
+    moving = _by_person(source().in_flight(participants, today=today)) if now else {}
+    held = source().held(participants) if now else {}
     people = Participant.objects.select_related("partner").order_by("name", "pk")
     if participants is not None:
         people = people.filter(pk__in=participants)
