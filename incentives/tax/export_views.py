@@ -68,8 +68,14 @@ class ExportPage(DetailPage):
     def get_context(self, thing) -> dict:
         heads = [(label, kind == "money") for label, kind in thing.columns]
         rows = [[(value, *head) for value, head in zip(row, heads, strict=True)] for row in thing.rows[:SHOWN]]
-        parameters = [(name.replace("_", " "), value) for name, value in thing.parameters.items()]
+        parameters = [(name.replace("_", " "), _shown(value)) for name, value in thing.parameters.items()]
         return {"heads": heads, "rows": rows, "cut": SHOWN, "parameters": parameters, "crumbs": crumbs(PARENT, HERE)}
+
+
+def _shown(value):
+    if isinstance(value, bool):
+        return gettext("yes") if value else gettext("no")
+    return value
 
 
 class FetchPage(Guarded, View):

@@ -123,7 +123,8 @@ class TaxRule(models.Model):
         ]
 
     def __str__(self):
-        years = f"{self.year_from}" if self.year_to == self.year_from else f"{self.year_from}–{self.year_to or ''}"
+        years = f"{self.year_from}–{self.year_to}" if self.year_to else f"{self.year_from}+"
+        years = str(self.year_from) if self.year_to == self.year_from else years
         return f"{self.country or '*'} {self.get_classification_display()} {years}"
 
     def get_absolute_url(self) -> str:

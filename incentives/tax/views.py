@@ -13,7 +13,7 @@ from incentives.core.pages import crumbs
 from incentives.participants.models import Participant
 from incentives.tax import selectors, services
 from incentives.tax.forms import ProfileForm, ReasonForm, YearFilters
-from incentives.tax.models import TaxProfile
+from incentives.tax.models import TaxProfile, TaxRule
 from incentives.tax.services.holds import utc_today
 from incentives.tax.services.profiles import FIELDS
 from incentives.tax.standing import classification_of, country_of
@@ -181,10 +181,17 @@ class ParticipantPage(Guarded, View):
             "years": [{"url": f"?year={y}", "label": str(y), "current": y == year} for y in years[:YEARS_SHOWN]],
             "awards": list(person.outside_awards.filter(on__year=year)),
             "events": [_told(change) for change in profile.changes.all()[:HISTORY_SHOWN]] if profile else [],
+            "may_release": reviewed(line),
             "own": person.user_id == request.user.pk,
             "crumbs": crumbs(PARENT),
         }
         return render(request, "tax/participant.html", context)
+
+
+def reviewed(line) -> bool:
+    """Whether payouts wait for a review, which a person ends; one that waits for a form ends with the form."""
+    always = line.rule is not None and line.rule.hold_action == TaxRule.Action.REVIEW
+    return line.held is not None and (always or bool(line.missing))
 
 
 def _told(change) -> dict:

@@ -5,6 +5,8 @@ from dataclasses import dataclass
 PASSWORD = "orchard-lantern-26"  # noqa: S105 (of an example)
 """Of everybody in the demo, which only listens on this machine."""
 
+HOME = "US"
+
 
 @dataclass(frozen=True)
 class SignIn:
@@ -55,7 +57,7 @@ class Person:
     partner: str = ""
     manager: str = ""
     time_zone: str = "America/New_York"
-    country: str = "US"
+    country: str = HOME
 
     @property
     def key(self) -> str:

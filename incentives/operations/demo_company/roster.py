@@ -3,6 +3,7 @@
 from dataclasses import dataclass, field
 
 from django.db import transaction
+from django.utils import timezone
 
 from incentives.accounts import services as accounts
 from incentives.accounts.models import User
@@ -17,6 +18,7 @@ from incentives.participants import services as participants
 from incentives.participants.models import Participant, Partner, Team
 from incentives.payouts.models import ApprovalPolicy
 from incentives.programs.models import Program
+from incentives.tax import services as tax
 from rewards import services as rewards
 from rewards.models import Product
 from rewards.money import Money
@@ -56,6 +58,7 @@ def found_company() -> Company:
     _budgets(company)
     _policies(company.user(people.FINANCE))
     _catalogue(company.user(people.FINANCE))
+    _tax_forms(company)
     return company
 
 
@@ -119,6 +122,14 @@ def _budgets(company: Company) -> None:
         money = Money(int(amount.replace(".", "")), "USD")
         ledger.fund(budget=budget, amount=money, reference=f"FIN-{100 + number}", actor=finance, memo="Yearly plan")
         company.budgets[name] = budget
+
+
+def _tax_forms(company: Company) -> None:
+    """Finance has seen the forms of the partner abroad, but for the one who joined last."""
+    finance = company.user(people.FINANCE)
+    abroad = [one for one in company.participants.values() if one.country != people.HOME]
+    for one in abroad[:-1]:
+        tax.save_profile(participant=one, actor=finance, form_kind="W-8BEN", form_on_file_since=timezone.now().date())
 
 
 def _policies(actor: User) -> None:
