@@ -10,12 +10,13 @@ from django.conf import settings as django_settings
 from django.test import SimpleTestCase, TransactionTestCase
 
 from tests.support.environment import ROOT
-from tests.support.flush import allow_flush_of_append_only_tables
+from tests.support.flush import allow_flush_of_append_only_tables, refill_after_flush
 from tests.support.processes import Processes, purge_broker
 
 pytest_plugins = ["tests.support.browser"]
 
 allow_flush_of_append_only_tables()
+refill_after_flush()
 
 PASS = os.environ.get("LAUREL_TEST_PASS", "")
 """`sqlite`, `postgresql` or `quick` under `make test`; empty when somebody runs pytest directly."""

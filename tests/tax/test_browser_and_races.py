@@ -8,12 +8,7 @@ from incentives.tax import services as tax
 from tests.factories import deal, make_connection, make_participant, make_product, make_program, make_user, send
 from tests.payouts.scene import Scene
 from tests.payouts.test_races import in_threads
-from tests.tax.world import WIDE, build, contractor, kinds, seed_rules, w9, wide_products
-
-
-@pytest.fixture(autouse=True)
-def rules(transactional_db):
-    seed_rules()
+from tests.tax.world import WIDE, build, contractor, kinds, w9, wide_products
 
 
 @pytest.mark.browser

@@ -18,7 +18,7 @@ from incentives.tax.services.holds import utc_today
 from rewards.models import RewardOrder
 from tests.factories import deal, send, usd
 from tests.payouts.scene import Scene
-from tests.tax.world import WIDE, build, contractor, deliver, seed_rules, w9, wide_products
+from tests.tax.world import WIDE, build, contractor, deliver, w9, wide_products
 
 pytestmark = pytest.mark.django_db
 KINDS = st.sampled_from(["earn", "correct", "deliver", "outside", "cancel", "form"])
@@ -39,7 +39,6 @@ def test_totals_are_deliveries_and_awards_whatever_happens(clock, steps):
 
 
 def run(steps):
-    seed_rules()
     scene = Scene()
     wide_products()
     person = contractor()

@@ -1,15 +1,12 @@
 """One contractor and what they are paid: `pay(scene, person, "100.00")` delivers a card of that value."""
 
-import importlib
 from datetime import UTC, datetime
 from decimal import Decimal
 
-from django.apps import apps
 from django.utils import timezone
 
 from incentives.payouts import services as payouts
 from incentives.tax import services as tax
-from incentives.tax.models import TaxRule
 from rewards.models import RewardOrder
 from tests.factories import make_participant, make_product
 
@@ -53,10 +50,3 @@ def w9(person, actor, **changes):
     return tax.save_profile(
         participant=person, actor=actor, **{"form_kind": "W-9", "form_on_file_since": since, **changes}
     )
-
-
-def seed_rules() -> None:
-    """The rules of the migration: the flush after a transactional test takes them away."""
-    migration = importlib.import_module("incentives.tax.migrations.0002_guards_and_rules")
-    if not TaxRule.objects.exists():
-        migration.add_rules(apps, None)
