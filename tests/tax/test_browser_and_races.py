@@ -36,13 +36,18 @@ def test_finance_records_a_form_and_the_hold_is_lifted(page, sign_in):
 
 @pytest.mark.postgres
 @pytest.mark.django_db(transaction=True)
-def test_two_programs_paying_one_person_at_once_do_not_both_slip_under_the_threshold():
+@pytest.mark.parametrize("known", [True, False], ids=["with a profile", "without"])
+def test_two_programs_paying_one_person_at_once_do_not_both_slip_under_the_threshold(known):
+    """Without a profile the second builder waits for the first one's row; with one it waits for the row's lock."""
+    finance = make_user("finance")
     make_product("WIDE", values=(1, 500_000))
     crm = make_connection()
     rewards = [{"type": "per_deal", "amount": "1200.00"}]
     programs = [make_program(funded="50000.00", rewards=rewards, delivery=WIDE) for _ in range(2)]
     for number in range(8):
         person = make_participant(type="contractor")
+        if known:
+            tax.save_profile(participant=person, actor=finance, classification="non_employee")
         send(crm, deal(f"D{number}", person, "1.00"))
         mine = [program.participations.filter(participant=person) for program in programs]
         in_threads(2, lambda n, mine=mine: services.build_payouts(program=programs[n], participations=mine[n]))
