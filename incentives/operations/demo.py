@@ -75,7 +75,7 @@ def environment(port: int, sandbox_port: int) -> dict[str, str]:
         "SECURE_SSL_REDIRECT": "0",
         "SECURE_HSTS_SECONDS": "0",
         "BEHIND_PROXY": "0",
-        "EMAIL_URL": f"filemail://{FOLDER / 'mail'}",
+        "EMAIL_URL": f"filemail:///{FOLDER.absolute() / 'mail'}",  # the third slash: without it the path is relative
         "E2R_BASE_URL": f"http://127.0.0.1:{sandbox_port}",
         "E2R_EMAIL": "api@example.com",
         "E2R_ACCESS_TOKEN": "sandbox",

@@ -7,9 +7,11 @@ import sqlite3
 import sys
 import urllib.request
 
+import environ
 import psutil
 import pytest
 
+from incentives.operations import demo as program
 from tests.support.processes import Process
 from tests.support.services import free_port
 
@@ -61,6 +63,13 @@ def _stop(process, number=signal.SIGINT) -> tuple[int, list]:
     process.signal(number)
     status = process.wait(30)
     return status, [one for one in psutil.wait_procs(family, timeout=10)[1] if one.status() != psutil.STATUS_ZOMBIE]
+
+
+def test_mail_of_the_demo_stays_in_its_own_folder(monkeypatch, tmp_path):
+    """A path that lost its first slash would be made again inside the project, where it may be committed."""
+    monkeypatch.setattr(program, "FOLDER", tmp_path)
+    url = program.environment(8000, 8010)["EMAIL_URL"]
+    assert environ.Env.email_url_config(url)["EMAIL_FILE_PATH"] == str(tmp_path / "mail")
 
 
 def test_the_demo_starts_with_no_environment_keeps_its_data_and_leaves_nothing_running(demo, tmp_path):
