@@ -74,7 +74,11 @@ class AdvisoryLock:
         return True
 
     def release(self) -> None:
+        """Unlock, then close: the server frees a closed session's locks only when its process gets to it, and whoever asks
+        at once would be told that somebody still holds it."""
         if self._session is not None:
+            with contextlib.suppress(Error), self._session.cursor() as cursor:
+                cursor.execute("SELECT pg_advisory_unlock(%s)", [self._key])
             with contextlib.suppress(Error):
                 self._session.close()
             self._session = None

@@ -138,6 +138,21 @@ def test_a_lock_has_one_holder_and_is_free_after_release():
 
 @pytest.mark.postgres
 @pytest.mark.django_db(transaction=True)
+def test_a_released_lock_is_free_before_its_session_has_ended(monkeypatch):
+    """The server ends a closed session when it gets to it; here it does not get to it at all."""
+    one, two = process_lock("test"), process_lock("test")
+    assert one.acquire()
+    session = one._session
+    monkeypatch.setattr(session, "close", lambda: None)
+    one.release()
+    assert two.acquire()
+    two.release()
+    monkeypatch.undo()
+    session.close()
+
+
+@pytest.mark.postgres
+@pytest.mark.django_db(transaction=True)
 def test_a_lock_is_lost_with_its_session_and_can_be_taken_again():
     from django.db import connection
 
