@@ -1,26 +1,18 @@
 """Forms about exchange rates: one, and a file of them."""
 
-import csv
-import io
-import tempfile
-from collections.abc import Iterator
 from dataclasses import dataclass
-from datetime import date, datetime
 from decimal import Decimal, InvalidOperation
-from pathlib import Path
 
 from django import forms
 from django.utils.translation import gettext
 from django.utils.translation import gettext_lazy as _
 
-from incentives.core.tables import BadFile, as_text, open_table
+from incentives.core.row_files import TableRowsForm, read_day
+from incentives.core.tables import as_text
 from incentives.ledger.exchange import PLACES, RateRow, overlaps, rate_problem
 from rewards.money import MINOR_DIGITS
 
 COLUMNS = ("currency", "to_currency", "starts_on", "ends_on", "rate", "source")
-REQUIRED = ("currency", "to_currency", "starts_on", "rate")
-UPLOAD_BYTES = 2 * 1024 * 1024
-UPLOAD_ROWS = 5000
 
 
 def _currencies() -> list[tuple[str, str]]:
@@ -70,98 +62,26 @@ class ImportedRate:
     problem: str = ""
 
 
-class RatesFileForm(forms.Form):
-    """A CSV or XLSX file of rates, or the text that came back from the preview. `rows` stand after `is_valid`."""
+class RatesFileForm(TableRowsForm):
+    columns = ("currency", "to_currency", "starts_on", "rate")
+    order = COLUMNS
+    help_text = _("With the columns currency, to_currency, starts_on and rate, and if you like ends_on and source.")
 
-    file = forms.FileField(
-        label=_("CSV or XLSX file"),
-        required=False,
-        help_text=_("With the columns currency, to_currency, starts_on and rate, and if you like ends_on and source."),
-        widget=forms.ClearableFileInput(attrs={"accept": ".csv,.xlsx,text/csv"}),
-    )
-    text = forms.CharField(
-        label=_("Or paste the lines"),
-        required=False,
-        max_length=UPLOAD_BYTES,
-        strip=False,
-        widget=forms.Textarea(attrs={"rows": 6, "class": "mono", "spellcheck": "false"}),
-    )
-
-    def __init__(self, *args, **kwargs):
-        super().__init__(*args, **kwargs)
-        self.rows: list[ImportedRate] = []
-        self.source = ""
-
-    @property
-    def bad_rows(self) -> list[ImportedRate]:
-        return [row for row in self.rows if row.problem]
-
-    @property
-    def good_rows(self) -> list[RateRow]:
-        return [row.row for row in self.rows if row.row is not None and not row.problem]
-
-    def clean(self) -> dict:
-        data = super().clean()
-        if not self.errors:
-            try:
-                found = list(_read_rows(self._bytes(data)))
-            except BadFile as exc:
-                raise forms.ValidationError(exc.user_message) from None
-            if not found:
-                raise forms.ValidationError(gettext("The file has no rows under its first line."))
-            self.rows = _without_overlaps(found)
-            self.source = _as_csv(self.rows)
-        return data
-
-    def _bytes(self, data: dict) -> bytes:
-        upload = data.get("file")
-        if upload is None:
-            if not data.get("text", "").strip():
-                raise forms.ValidationError(gettext("Choose a file, or paste its lines."))
-            return data["text"].encode()
-        if upload.size > UPLOAD_BYTES:
-            raise forms.ValidationError(gettext("The file is larger than 2 MB. Split it."))
-        return upload.read()
-
-
-def _read_rows(content: bytes) -> Iterator[ImportedRate]:
-    with tempfile.TemporaryDirectory() as folder:
-        path = Path(folder) / "rates"
-        path.write_bytes(content)
-        with open_table(path) as table:
-            names = {name.lower().replace(" ", "_"): name for name in table.columns if name}
-            if missing := [name for name in REQUIRED if name not in names]:
-                message = gettext("The first line must name the columns %(wanted)s; missing: %(missing)s.")
-                values = {"wanted": ", ".join(REQUIRED), "missing": ", ".join(missing)}
-                raise forms.ValidationError(message % values)
-            for count, (number, values) in enumerate(table.rows):
-                if count >= UPLOAD_ROWS:
-                    raise forms.ValidationError(gettext("More than %(n)s rows. Split the file.") % {"n": UPLOAD_ROWS})
-                yield _read({name: values[names[name]] for name in COLUMNS if name in names}, number)
+    def checked(self, lines: list[tuple[int, dict]]) -> list[ImportedRate]:
+        return _without_overlaps([_read(values, number) for number, values in lines])
 
 
 def _read(values: dict, number: int) -> ImportedRate:
-    cells = {name: as_text(values.get(name, "")) for name in COLUMNS}
+    cells = {name: as_text(values[name]) for name in COLUMNS}
     cells |= {name: cells[name].upper() for name in ("currency", "to_currency")}
     try:
-        first = _day(values["starts_on"])
-        last = _day(values["ends_on"]) if cells["ends_on"] else first
+        first = read_day(values["starts_on"])
+        last = read_day(values["ends_on"]) if cells["ends_on"] else first
         row = RateRow(cells["currency"], cells["to_currency"], first, last, _rate(values["rate"]), cells["source"])
     except ValueError as exc:
         return ImportedRate(number, cells, None, str(exc))
     problem = rate_problem(row)
     return ImportedRate(number, cells, row, problem[:1].upper() + problem[1:])
-
-
-def _day(value) -> date:
-    if isinstance(value, datetime):
-        return value.date()
-    if isinstance(value, date):
-        return value
-    try:
-        return date.fromisoformat(as_text(value))
-    except ValueError:
-        raise ValueError(gettext("“%(text)s” is no day such as 2026-07-01.") % {"text": as_text(value)[:40]}) from None
 
 
 def _rate(value) -> Decimal:
@@ -181,12 +101,3 @@ def _without_overlaps(found: list[ImportedRate]) -> list[ImportedRate]:
         ImportedRate(item.number, item.cells, item.row, problems[item.number]) if item.number in problems else item
         for item in found
     ]
-
-
-def _as_csv(rows: list[ImportedRate]) -> str:
-    """The file as text, so that the preview can send it back."""
-    text = io.StringIO()
-    writer = csv.writer(text)
-    writer.writerow(COLUMNS)
-    writer.writerows([item.cells[name] for name in COLUMNS] for item in rows)
-    return text.getvalue()

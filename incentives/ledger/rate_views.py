@@ -4,22 +4,18 @@ from datetime import date
 
 import django_filters
 from django import forms
-from django.contrib import messages
-from django.shortcuts import redirect, render
 from django.urls import reverse
 from django.utils.translation import gettext, ngettext
 from django.utils.translation import gettext_lazy as _
-from django.views import View
 
-from incentives.core.errors import DomainError
-from incentives.core.listing import ActionPage, Column, Guarded, Link, ListPage
+from incentives.core.listing import ActionPage, Column, Link, ListPage
 from incentives.core.pages import crumbs
+from incentives.core.row_files import NEW, REPLACED, UNCHANGED, RowsPage
 from incentives.ledger import exchange
 from incentives.ledger.models import ExchangeRate
 from incentives.ledger.rate_forms import COLUMNS, RateForm, RatesFileForm
 
 PARENT = (_("Exchange rates"), "ledger:rates")
-SHOWN = 200
 """Rows of a preview."""
 
 
@@ -145,42 +141,29 @@ class RemoveRatePage(RateAction):
         return address_of(thing)
 
 
-class ImportRatesPage(Guarded, View):
-    """Upload, look, apply. The preview carries the rows along, and applying checks them again."""
-
+class ImportRatesPage(RowsPage):
     permission = "rates.edit"
+    form_class = RatesFileForm
+    template_name = "ledger/rates_import.html"
 
-    def get(self, request):
-        return self.show(RatesFileForm())
+    def frame(self) -> dict:
+        return {"crumbs": crumbs(PARENT)}
 
-    def post(self, request):
-        form = RatesFileForm(request.POST, request.FILES)
-        if not form.is_valid():
-            return self.show(form, status=400)
-        if form.bad_rows or request.POST.get("action") != "apply":
-            return self.show(form, status=400 if form.bad_rows else 200)
-        try:
-            done = exchange.set_rates(rows=form.good_rows, actor=request.user)
-        except DomainError as exc:
-            form.add_error(None, exc.user_message)
-            return self.show(form, status=exc.status)
-        messages.success(request, _told(done))
-        return redirect("ledger:rates")
+    def apply(self, form: RatesFileForm) -> str:
+        return _told(exchange.set_rates(rows=form.good_rows, actor=self.request.user))
 
-    def show(self, form: RatesFileForm, status: int = 200):
-        context = {"form": form, "crumbs": crumbs(PARENT), **self.preview(form)}
-        return render(self.request, "ledger/rates_import.html", context, status=status)
+    def done_url(self) -> str:
+        return reverse("ledger:rates")
 
-    def preview(self, form: RatesFileForm) -> dict:
-        if not form.rows:
-            return {}
+    def lines(self, form: RatesFileForm, rows: list) -> list[dict]:
         standing = {_key(rate): rate for rate in ExchangeRate.objects.all()}
         lines = []
-        for item in [*form.bad_rows, *(row for row in form.rows if not row.problem)][:SHOWN]:
+        for item in rows:
             before = standing.get(_key(item.row)) if item.row else None
             same = before is not None and (before.rate, before.source) == (item.row.rate, item.row.source)
-            lines.append({"item": item, "before": plain(before) if before else "", "same": same})
-        return {"lines": lines, "total": len(form.rows), "bad": len(form.bad_rows), "source": form.source, "cut": SHOWN}
+            result = UNCHANGED if same else REPLACED if before else NEW
+            lines.append({"item": item, "before": plain(before) if before else "", "result": result})
+        return lines
 
 
 def _key(row) -> tuple:

@@ -1,7 +1,5 @@
 """Forms about programs and targets."""
 
-import csv
-import io
 import json
 from dataclasses import dataclass
 from datetime import date
@@ -12,6 +10,7 @@ from django.utils.translation import gettext
 from django.utils.translation import gettext_lazy as _
 
 from incentives.accounts.forms import time_zones
+from incentives.core.row_files import RowsForm, read_day
 from incentives.ledger.models import Budget
 from incentives.participants.models import Participant
 from incentives.programs.rules.parsing import DefinitionError, Problem, load_document, parse_definition
@@ -24,8 +23,6 @@ from rewards.money import MINOR_DIGITS
 
 ESSENTIALS = ("name", "template", "starts_on", "ends_on", "time_zone", "currency")
 """Keys of the definition that have a field of their own; the document may hold them as well, but not differently."""
-UPLOAD_BYTES = 1024 * 1024
-UPLOAD_ROWS = 5000
 
 
 def _kinds() -> list[tuple[str, object]]:
@@ -259,90 +256,16 @@ class ImportRow:
     problem: str
 
 
-COLUMNS = ("participant", "period_start", "value")
-
-
-class TargetsFileForm(forms.Form):
-    """A CSV of targets, uploaded or sent back from the preview as text. `rows` stand after `is_valid`."""
-
-    file = forms.FileField(
-        label=_("CSV file"),
-        required=False,
-        help_text=_("With the columns participant, period_start and value; the first line names them."),
-        widget=forms.ClearableFileInput(attrs={"accept": ".csv,text/csv"}),
-    )
-    text = forms.CharField(
-        label=_("Or paste the lines"),
-        required=False,
-        max_length=UPLOAD_BYTES,
-        strip=False,
-        widget=forms.Textarea(attrs={"rows": 6, "class": "mono", "spellcheck": "false"}),
-    )
+class TargetsFileForm(RowsForm):
+    columns = ("participant", "period_start", "value")
+    help_text = _("With the columns participant, period_start and value; the first line names them.")
 
     def __init__(self, *args, definition: Definition, **kwargs):
         super().__init__(*args, **kwargs)
         self.definition = definition
-        self.rows: list[ImportRow] = []
-        self.source = ""
 
-    @property
-    def bad_rows(self) -> list[ImportRow]:
-        return [row for row in self.rows if row.problem]
-
-    @property
-    def good_rows(self) -> list[TargetRow]:
-        return [row.row for row in self.rows if row.row is not None and not row.problem]
-
-    def clean(self) -> dict:
-        data = super().clean()
-        if not self.errors:
-            self.source = uploaded_text(data)
-            self.rows = list(_checked(self.definition, read_lines(self.source)))
-        return data
-
-
-def uploaded_text(data: dict) -> str:
-    """The text of the field `file`, or that of `text`. Raises ValidationError."""
-    upload = data.get("file")
-    if upload is None:
-        if not data.get("text", "").strip():
-            raise forms.ValidationError(gettext("Choose a file, or paste its lines."))
-        return data["text"]
-    if upload.size > UPLOAD_BYTES:
-        raise forms.ValidationError(gettext("The file is larger than 1 MB. Split it."))
-    raw = upload.read()
-    try:
-        return raw.decode("utf-8-sig")
-    except UnicodeDecodeError:
-        raise forms.ValidationError(gettext("The file is not UTF-8. Save it as “CSV UTF-8”.")) from None
-
-
-def read_lines(
-    source: str, columns: tuple[str, ...] = COLUMNS, optional: tuple[str, ...] = ()
-) -> list[tuple[int, dict[str, str]]]:
-    """(line number, cells by column) of every line that is not empty. Raises ValidationError for a file that is none."""
-    first = source.lstrip("\ufeff").split("\n", 1)[0]
-    delimiter = ";" if first.count(";") > first.count(",") else "\t" if "\t" in first else ","
-    reader = csv.reader(io.StringIO(source.lstrip("\ufeff").replace("\x00", "")), delimiter=delimiter, strict=True)
-    try:
-        header = [name.strip().lower().replace(" ", "_") for name in next(reader, [])]
-        if missing := [name for name in columns if name not in header]:
-            message = gettext("The first line must name the columns %(wanted)s; missing: %(missing)s.")
-            raise forms.ValidationError(message % {"wanted": ", ".join(columns), "missing": ", ".join(missing)})
-        places = {name: header.index(name) for name in (*columns, *optional) if name in header}
-        lines = []
-        for cells in reader:
-            if any(cell.strip() for cell in cells):
-                values = {name: cells[at].strip() if at < len(cells) else "" for name, at in places.items()}
-                lines.append((reader.line_num, values))
-            if len(lines) > UPLOAD_ROWS:
-                raise forms.ValidationError(gettext("More than %(n)s rows. Split the file.") % {"n": UPLOAD_ROWS})
-    except csv.Error as exc:
-        message = gettext("Line %(line)s is no CSV: %(why)s.") % {"line": reader.line_num, "why": exc}
-        raise forms.ValidationError(message) from None
-    if not lines:
-        raise forms.ValidationError(gettext("The file has no rows under its first line."))
-    return lines
+    def checked(self, lines: list[tuple[int, dict[str, str]]]) -> list[ImportRow]:
+        return list(_checked(self.definition, lines))
 
 
 def _checked(definition: Definition, lines: list[tuple[int, dict[str, str]]]):
@@ -364,11 +287,9 @@ def _read(definition: Definition, values: dict[str, str], people) -> tuple[Targe
     if person is None:
         return None, gettext("Nobody here is called “%(name)s”.") % {"name": values["participant"][:60]}
     try:
-        day = date.fromisoformat(values["period_start"])
-    except ValueError:
-        return None, gettext("“%(text)s” is no day such as 2026-07-01.") % {"text": values["period_start"][:40]}
-    try:
-        value = read_number(values["value"])
+        day, value = read_day(values["period_start"]), read_number(values["value"])
+    except ValueError as exc:
+        return None, str(exc)
     except forms.ValidationError as exc:
         return None, " ".join(exc.messages)
     row = TargetRow(person, day, value)

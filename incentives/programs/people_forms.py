@@ -6,9 +6,9 @@ from django import forms
 from django.utils.translation import gettext
 from django.utils.translation import gettext_lazy as _
 
+from incentives.core.row_files import RowsForm
 from incentives.participants.models import Participant
 from incentives.programs.enrollment import REASON_LENGTH
-from incentives.programs.forms import UPLOAD_BYTES, read_lines, uploaded_text
 from incentives.programs.models import Enrollment
 from incentives.programs.selectors import find_participants
 
@@ -70,39 +70,12 @@ class PersonRow:
     problem: str = ""
 
 
-class PeopleFileForm(forms.Form):
-    """A CSV of people to invite or exclude, uploaded or sent back from the preview as text. `rows` stand after
-    `is_valid`."""
+class PeopleFileForm(RowsForm):
+    columns, optional = ("participant", "state"), ("reason",)
+    help_text = _("With the columns participant and state (invited, excluded or remove), and maybe reason.")
 
-    file = forms.FileField(
-        label=_("CSV file"),
-        required=False,
-        help_text=_("With the columns participant and state (invited, excluded or remove), and maybe reason."),
-        widget=forms.ClearableFileInput(attrs={"accept": ".csv,text/csv"}),
-    )
-    text = forms.CharField(
-        label=_("Or paste the lines"),
-        required=False,
-        max_length=UPLOAD_BYTES,
-        strip=False,
-        widget=forms.Textarea(attrs={"rows": 6, "class": "mono", "spellcheck": "false"}),
-    )
-
-    def __init__(self, *args, **kwargs):
-        super().__init__(*args, **kwargs)
-        self.rows: list[PersonRow] = []
-        self.source = ""
-
-    @property
-    def bad_rows(self) -> list[PersonRow]:
-        return [row for row in self.rows if row.problem]
-
-    def clean(self) -> dict:
-        data = super().clean()
-        if not self.errors:
-            self.source = uploaded_text(data)
-            self.rows = _checked(read_lines(self.source, ("participant", "state"), ("reason",)))
-        return data
+    def checked(self, lines: list[tuple[int, dict[str, str]]]) -> list[PersonRow]:
+        return _checked(lines)
 
 
 def _checked(lines: list[tuple[int, dict[str, str]]]) -> list[PersonRow]:

@@ -17,6 +17,7 @@ from django.views import View
 
 from incentives.core.errors import DomainError
 from incentives.core.listing import Bulk, Column, Guarded, ListPage, Tab
+from incentives.core.row_files import UNCHANGED, RowsPage
 from incentives.participants.models import Participant, Partner, Team
 from incentives.programs import eligibility, services
 from incentives.programs.pages import ProgramPart
@@ -26,8 +27,7 @@ from incentives.programs.views import ProgramAction
 
 MOST = 1000
 """People ticked at once; more come by a file."""
-SHOWN = 200
-"""Rows of a preview."""
+CHANGED = (_("Changed"), "info", "edit")
 
 
 class PeopleFilters(django_filters.FilterSet):
@@ -215,58 +215,36 @@ def _told(changed: int, asked: int) -> str:
     return f"{text} {same % {'n': asked - changed}}"
 
 
-class ImportPeoplePage(ProgramPart, Guarded, View):
-    """Upload, look, apply. The preview carries the lines along, and applying checks them again."""
-
+class ImportPeoplePage(ProgramPart, RowsPage):
     permission = "programs.edit"
     part = "people"
+    form_class = PeopleFileForm
+    template_name = "programs/people_import.html"
 
-    def get(self, request, *args, **kwargs) -> HttpResponse:
-        return self.show(PeopleFileForm())
-
-    def post(self, request, *args, **kwargs) -> HttpResponse:
-        form = PeopleFileForm(request.POST, request.FILES)
-        if not form.is_valid():
-            return self.show(form, status=400)
-        if form.bad_rows or request.POST.get("action") != "apply":
-            return self.show(form, status=400 if form.bad_rows else 200)
-        try:
-            changed = self.apply(form)
-        except DomainError as exc:
-            form.add_error(None, exc.user_message)
-            return self.show(form, status=exc.status)
-        messages.success(request, _told(changed, len(form.rows)))
-        return redirect("programs:people", self.program.public_id)
-
-    def apply(self, form: PeopleFileForm) -> int:
-        """All rows or none. Returns how many people changed."""
+    def apply(self, form: PeopleFileForm) -> str:
         groups: dict[tuple, list[Participant]] = defaultdict(list)
         for row in form.rows:
             groups[row.state, row.reason].append(row.person)
         with transaction.atomic():
-            return sum(
+            changed = sum(
                 services.set_enrollments(
                     program=self.program, people=people, state=state, reason=reason, actor=self.request.user
                 )
                 for (state, reason), people in groups.items()
             )
+        return _told(changed, len(form.rows))
 
-    def show(self, form: PeopleFileForm, status: int = 200) -> HttpResponse:
-        context = {**self.frame(), "form": form, **self.preview(form)}
-        return render(self.request, "programs/people_import.html", context, status=status)
+    def done_url(self) -> str:
+        return reverse("programs:people", args=[self.program.public_id])
 
-    def preview(self, form: PeopleFileForm) -> dict:
-        if not form.rows:
-            return {}
+    def lines(self, form: PeopleFileForm, rows: list) -> list[dict]:
         standing = dict(self.program.enrollments.values_list("participant", "state"))
-        good = [row for row in form.rows if not row.problem]
-        lines = [
+        return [
             {
-                "row": row,
+                "item": row,
                 "before": STATES.get(standing.get(row.person.pk), _("Left to the rule")) if row.person else "",
                 "after": STATES[row.state] if row.state else _("Left to the rule"),
-                "same": row.person is not None and standing.get(row.person.pk) == row.state,
+                "result": UNCHANGED if row.person and standing.get(row.person.pk) == row.state else CHANGED,
             }
-            for row in [*form.bad_rows, *good][:SHOWN]
+            for row in rows
         ]
-        return {"lines": lines, "total": len(form.rows), "bad": len(form.bad_rows), "source": form.source, "cut": SHOWN}

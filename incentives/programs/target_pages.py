@@ -11,19 +11,16 @@ from django.utils.translation import gettext, ngettext
 from django.utils.translation import gettext_lazy as _
 from django.views import View
 
-from incentives.core.errors import DomainError
 from incentives.core.listing import Column, Guarded, ListPage, Since, Until
+from incentives.core.row_files import NEW, REPLACED, UNCHANGED, RowsPage
 from incentives.programs import services
-from incentives.programs.forms import TargetForm, TargetsFileForm
+from incentives.programs.forms import ImportRow, TargetForm, TargetsFileForm
 from incentives.programs.models import Target, TargetChange
 from incentives.programs.pages import ProgramPart
 from incentives.programs.selectors import current_period, measure_text, period_label, periods
 from incentives.programs.targets import prorate, to_prorate
 from incentives.programs.views import ProgramAction
 from rewards.money import Money
-
-SHOWN = 200
-"""Rows of a preview."""
 
 
 class TargetFilters(django_filters.FilterSet):
@@ -116,49 +113,38 @@ class SetTargetPage(TargetAction):
         return gettext("The target of %(name)s is set.") % {"name": self.form.row.participant}
 
 
-class ImportTargetsPage(ProgramPart, Guarded, View):
-    """Upload, look, apply. The preview carries the lines along, and applying checks them again."""
-
+class ImportTargetsPage(ProgramPart, RowsPage):
     permission = "programs.edit"
     part = "targets"
+    template_name = "programs/targets_import.html"
 
-    def get(self, request, *args, **kwargs):
-        return self.show(TargetsFileForm(definition=self.definition))
+    def make_form(self, *data) -> TargetsFileForm:
+        return TargetsFileForm(*data, definition=self.definition)
 
-    def post(self, request, *args, **kwargs):
-        form = TargetsFileForm(request.POST, request.FILES, definition=self.definition)
-        if not form.is_valid():
-            return self.show(form, status=400)
-        if form.bad_rows or request.POST.get("action") != "apply":
-            return self.show(form, status=400 if form.bad_rows else 200)
-        try:
-            done = services.set_targets(program=self.program, rows=form.good_rows, actor=request.user)
-        except DomainError as exc:
-            form.add_error(None, exc.user_message)
-            return self.show(form, status=exc.status)
-        messages.success(request, _told(done))
-        return redirect("programs:targets", self.program.public_id)
+    def apply(self, form: TargetsFileForm) -> str:
+        return _told(services.set_targets(program=self.program, rows=form.good_rows, actor=self.request.user))
 
-    def show(self, form: TargetsFileForm, status: int = 200):
-        context = {**self.frame(), "form": form, "definition": self.definition, **self.preview(form)}
-        return render(self.request, "programs/targets_import.html", context, status=status)
+    def done_url(self) -> str:
+        return reverse("programs:targets", args=[self.program.public_id])
 
-    def preview(self, form: TargetsFileForm) -> dict:
-        if not form.rows:
-            return {}
+    def frame(self) -> dict:
+        return {**super().frame(), "definition": self.definition}
+
+    def lines(self, form: TargetsFileForm, rows: list) -> list[dict]:
         standing = {(target.participant_id, target.period_start): target.value for target in self.program.targets.all()}
-        lines = []
-        for item in [*form.bad_rows, *(row for row in form.rows if not row.problem)][:SHOWN]:
-            before = standing.get((item.row.participant.pk, item.row.period_start)) if item.row else None
-            lines.append({
-                "item": item,
-                "person": item.row.participant if item.row else None,
-                "period": period_label(self.definition, item.row.period_start) if item.row else item.period,
-                "value": measure_text(self.definition, item.row.value) if item.row else item.value,
-                "before": measure_text(self.definition, before),
-                "same": item.row is not None and before == item.row.value,
-            })  # fmt: skip
-        return {"lines": lines, "total": len(form.rows), "bad": len(form.bad_rows), "source": form.source, "cut": SHOWN}
+        return [self._line(item, standing) for item in rows]
+
+    def _line(self, item: ImportRow, standing: dict) -> dict:
+        row, definition = item.row, self.definition
+        before = standing.get((row.participant.pk, row.period_start)) if row else None
+        return {
+            "item": item,
+            "person": row.participant if row else None,
+            "period": period_label(definition, row.period_start) if row else item.period,
+            "value": measure_text(definition, row.value) if row else item.value,
+            "before": measure_text(definition, before),
+            "result": NEW if before is None else UNCHANGED if row and before == row.value else REPLACED,
+        }
 
 
 def _told(done: dict) -> str:

@@ -1,16 +1,14 @@
 """Awards made elsewhere: the list, entering one, a file with a preview, cancelling."""
 
-from django.contrib import messages
 from django.db.models import Q
-from django.shortcuts import redirect, render
 from django.urls import reverse
 from django.utils.translation import gettext, ngettext
 from django.utils.translation import gettext_lazy as _
-from django.views import View
 
 from incentives.core.errors import DomainError
-from incentives.core.listing import ActionPage, Column, Guarded, Link, ListPage, Tab
+from incentives.core.listing import ActionPage, Column, Link, ListPage, Tab
 from incentives.core.pages import crumbs
+from incentives.core.row_files import NEW, RowsPage
 from incentives.participants.models import Participant
 from incentives.tax import services
 from incentives.tax.award_files import AwardsFileForm
@@ -20,7 +18,7 @@ from incentives.tax.services.awards import new_rows
 from incentives.tax.views import PARENT
 
 HERE = (_("Awards made elsewhere"), "tax:awards")
-SHOWN = 200
+STANDS = (_("Stands already"), "quiet", "dot")
 
 
 def person_url(award: OutsideAward) -> str:
@@ -111,44 +109,28 @@ class CancelAwardPage(AwardAction):
         return gettext("Cancelled.")
 
 
-class ImportAwardsPage(Guarded, View):
-    """Upload, look, apply. The preview carries the rows along, and applying checks them again."""
-
+class ImportAwardsPage(RowsPage):
     permission = "tax.edit"
+    form_class = AwardsFileForm
+    template_name = "tax/awards_import.html"
 
-    def get(self, request):
-        return self.show(AwardsFileForm())
+    def frame(self) -> dict:
+        return {"crumbs": crumbs(PARENT, HERE)}
 
-    def post(self, request):
-        form = AwardsFileForm(request.POST, request.FILES)
-        if not form.is_valid():
-            return self.show(form, status=400)
-        if form.bad_rows or request.POST.get("action") != "apply":
-            return self.show(form, status=400 if form.bad_rows else 200)
-        try:
-            done = services.add_awards(rows=form.good_rows, actor=request.user)
-        except DomainError as exc:
-            form.add_error(None, exc.user_message)
-            return self.show(form, status=exc.status)
-        messages.success(request, told(done))
-        return redirect("tax:awards")
+    def apply(self, form: AwardsFileForm) -> str:
+        return told(services.add_awards(rows=form.good_rows, actor=self.request.user))
 
-    def show(self, form: AwardsFileForm, status: int = 200):
-        context = {"form": form, "crumbs": crumbs(PARENT, HERE), **self.preview(form)}
-        return render(self.request, "tax/awards_import.html", context, status=status)
+    def done_url(self) -> str:
+        return reverse("tax:awards")
 
-    def preview(self, form: AwardsFileForm) -> dict:
-        if not form.rows:
-            return {}
+    def lines(self, form: AwardsFileForm, rows: list) -> list[dict]:
         fresh = set()
         try:
             fresh = {id(row) for row in new_rows(form.good_rows)}
         except DomainError as exc:
             if not form.non_field_errors():
                 form.add_error(None, exc.user_message)
-        items = [*form.bad_rows, *(item for item in form.rows if not item.problem)][:SHOWN]
-        lines = [{"item": item, "new": id(item.row) in fresh} for item in items]
-        return {"lines": lines, "total": len(form.rows), "bad": len(form.bad_rows), "source": form.source, "cut": SHOWN}
+        return [{"item": item, "result": NEW if id(item.row) in fresh else STANDS} for item in rows]
 
 
 def told(done: dict) -> str:
