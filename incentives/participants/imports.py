@@ -138,7 +138,7 @@ def _values(cells: dict, actor) -> dict:
         if cells.get(name, "") != "":
             values[name] = _day(name, cells[name])
     if cells.get("active", "") != "":
-        values["active"] = _truth(cells["active"])
+        values["active"] = truth(cells["active"])
     if cells.get("team", "") != "":
         values["team"] = _group(Team, "team", as_text(cells["team"]), {}, actor)
     if cells.get("partner", "") != "":
@@ -161,7 +161,7 @@ def _day(name: str, value) -> date:
         raise InvalidPerson(name, f"expected a date such as 2026-03-04, found {as_text(value)!r}.") from None
 
 
-def _truth(value) -> bool:
+def truth(value) -> bool:
     text = as_text(value).lower()
     if text not in {"true", "yes", "1", "active", "false", "no", "0", "inactive"}:
         raise InvalidPerson("active", f"expected yes or no, found {as_text(value)!r}.")

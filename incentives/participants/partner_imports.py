@@ -11,7 +11,16 @@ from incentives.core.errors import NotAllowed
 from incentives.core.tables import as_text, open_table
 from incentives.participants import services
 from incentives.participants.errors import InvalidPerson
-from incentives.participants.imports import ADDED, CHANGED, REJECTED, SAME, BadColumns, _truth, guess_names
+from incentives.participants.imports import (
+    ADDED,
+    CHANGED,
+    REJECTED,
+    SAME,
+    BadColumns,
+    Report,
+    guess_names,
+    truth,
+)
 from incentives.participants.models import Partner
 
 COLUMNS = ("code", "name", "tier", "region", "country", "active")
@@ -30,19 +39,8 @@ class PartnerRow:
 
 
 @dataclass
-class PartnerReport:
+class PartnerReport(Report):
     rows: list[PartnerRow] = field(default_factory=list)
-
-    @property
-    def counts(self) -> dict[str, int]:
-        found: dict[str, int] = {}
-        for row in self.rows:
-            found[row.status] = found.get(row.status, 0) + 1
-        return found
-
-    @property
-    def problems(self) -> list[PartnerRow]:
-        return [row for row in self.rows if row.message]
 
     @property
     def shown(self) -> list[PartnerRow]:
@@ -78,7 +76,7 @@ def _import_row(row: PartnerRow, actor) -> PartnerRow:
         with transaction.atomic():
             values = {name: as_text(value) for name, value in row.values.items() if as_text(value) != ""}
             if "active" in values:
-                values["active"] = _truth(values["active"])
+                values["active"] = truth(values["active"])
             known = Partner.objects.filter(code=values.get("code", "")).first()
             before = services._group_shown(known) if known else {}
             if known is None:

@@ -12,7 +12,7 @@ from incentives.payouts import services, wording
 from incentives.payouts.errors import PolicyInvalid
 from incentives.payouts.forms import PolicyForm, ShownForm
 from incentives.payouts.models import ApprovalPolicy
-from incentives.payouts.services.policies import PERMISSION
+from incentives.payouts.services.confirmed import PERMISSION
 from incentives.payouts.views import PARENT
 from rewards.money import Money
 

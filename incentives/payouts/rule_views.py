@@ -20,8 +20,8 @@ from incentives.payouts.policies import PERMISSION as STEPS
 from incentives.payouts.policies import is_approver
 from incentives.payouts.policy_views import HERE as POLICIES
 from incentives.payouts.policy_views import change_note, changed
+from incentives.payouts.services.confirmed import PERMISSION
 from incentives.payouts.services.mails import mode_of
-from incentives.payouts.services.rules import PERMISSION
 from incentives.payouts.views import PARENT
 from incentives.programs.models import Program
 from rewards.money import MINOR_DIGITS, Money

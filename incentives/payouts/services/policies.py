@@ -2,16 +2,13 @@
 rule and then approves by it alone."""
 
 from django.db import transaction
-from django.utils import timezone
 
 from incentives.accounts.models import User
-from incentives.core import audit
-from incentives.core.errors import NotAllowed
 from incentives.payouts.errors import PolicyInvalid
 from incentives.payouts.models import ApprovalPolicy
 from incentives.payouts.policies import PEOPLE, flat, is_approver
+from incentives.payouts.services.confirmed import confirm_change, require, write_change
 
-PERMISSION = "payouts.approve"
 FIELDS = (
     "name",
     "position",
@@ -34,8 +31,7 @@ def save_policy(*, actor, policy: ApprovalPolicy | None = None, **values) -> App
     Until `confirm_policy`, payouts built from now on are not the editor's to approve (promise 6).
     Raises NotAllowed, PolicyInvalid.
     """
-    if not actor.can(PERMISSION):
-        raise NotAllowed("Only finance may change approval policies.")
+    require(actor, "change approval policies")
     _check(values, policy)
     with transaction.atomic():
         if policy is not None:
@@ -45,30 +41,14 @@ def save_policy(*, actor, policy: ApprovalPolicy | None = None, **values) -> App
         for name in FIELDS:
             if name in values:
                 setattr(row, name, values[name])
-        after = _shown(row)
-        if before == after:
-            return row
-        row.edited_by, row.edited_at, row.confirmed_by = actor, timezone.now(), None
-        row.save()
-        audit.record("policy.changed" if policy else "policy.created", row, actor=actor, before=before, after=after)
-    return row
+        return write_change(row, actor=actor, before=before, shown=_shown, kind="policy")
 
 
 def confirm_policy(*, policy: ApprovalPolicy, actor) -> ApprovalPolicy:
-    """The second person's word on a change. A repeat changes nothing. Raises NotAllowed (also for who changed it),
-    PolicyInvalid (there is nothing to confirm, or it changed in between)."""
-    if not actor.can(PERMISSION):
-        raise NotAllowed("Only finance may confirm approval policies.")
-    if policy.edited_by_id == actor.pk:
-        raise NotAllowed("You made this change; another person of finance must confirm it.")
-    with transaction.atomic():
-        same = ApprovalPolicy.objects.filter(pk=policy.pk, edited_at=policy.edited_at, edited_by__isnull=False)
-        if not same.exists():
-            raise PolicyInvalid("This policy was changed in between, or never by a person. Reload and look again.")
-        if same.filter(confirmed_by__isnull=True).update(confirmed_by=actor):
-            audit.record("policy.confirmed", policy, actor=actor, after=_shown(policy))
-    policy.refresh_from_db()
-    return policy
+    """As confirm_change. Raises NotAllowed, PolicyInvalid (there is nothing to confirm, or it changed in between)."""
+    require(actor, "confirm approval policies")
+    changed = PolicyInvalid("This policy was changed in between, or never by a person. Reload and look again.")
+    return confirm_change(policy, actor=actor, shown=_shown, kind="policy", changed=changed)
 
 
 def _check_step(step) -> bool:

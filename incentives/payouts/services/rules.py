@@ -3,14 +3,11 @@
 import re
 
 from django.db import transaction
-from django.utils import timezone
 
-from incentives.core import audit
-from incentives.core.errors import NotAllowed
 from incentives.payouts.errors import RuleInvalid
 from incentives.payouts.models import RiskRule
+from incentives.payouts.services.confirmed import confirm_change, require, write_change
 
-PERMISSION = "payouts.approve"
 FIELDS = ("kind", "program", "window", "currency", "most_minor", "most_count", "domain", "is_active")
 DOMAIN = re.compile(r"(?!-)[a-z0-9-]{1,63}(\.[a-z0-9-]{1,63})+")
 
@@ -21,8 +18,7 @@ def save_rule(*, actor, rule: RiskRule | None = None, **values) -> RiskRule:
     Until `confirm_rule`, payouts built from now on are not the editor's to approve (promise 6).
     Raises NotAllowed, RuleInvalid.
     """
-    if not actor.can(PERMISSION):
-        raise NotAllowed("Only finance may change limits and domains.")
+    require(actor, "change limits and domains")
     with transaction.atomic():
         row = RiskRule.objects.select_for_update(of=("self",)).get(pk=rule.pk) if rule else RiskRule()
         before = shown(row) if rule else {}
@@ -30,12 +26,7 @@ def save_rule(*, actor, rule: RiskRule | None = None, **values) -> RiskRule:
             if name in values:
                 setattr(row, name, values[name])
         _check(row)
-        if before == shown(row):
-            return row
-        row.edited_by, row.edited_at, row.confirmed_by = actor, timezone.now(), None
-        row.save()
-        audit.record("rule.changed" if rule else "rule.created", row, actor=actor, before=before, after=shown(row))
-    return row
+        return write_change(row, actor=actor, before=before, shown=shown, kind="rule")
 
 
 def _check(row: RiskRule) -> None:
@@ -54,20 +45,10 @@ def _check(row: RiskRule) -> None:
 
 
 def confirm_rule(*, rule: RiskRule, actor) -> RiskRule:
-    """The second person's word on a change. A repeat changes nothing. Raises NotAllowed (also for who changed it),
-    RuleInvalid (it changed in between)."""
-    if not actor.can(PERMISSION):
-        raise NotAllowed("Only finance may confirm limits and domains.")
-    if rule.edited_by_id == actor.pk:
-        raise NotAllowed("You made this change; another person of finance must confirm it.")
-    with transaction.atomic():
-        same = RiskRule.objects.filter(pk=rule.pk, edited_at=rule.edited_at, edited_by__isnull=False)
-        if not same.exists():
-            raise RuleInvalid("This was changed in between. Reload and look again.")
-        if same.filter(confirmed_by__isnull=True).update(confirmed_by=actor):
-            audit.record("rule.confirmed", rule, actor=actor, after=shown(rule))
-    rule.refresh_from_db()
-    return rule
+    """As confirm_change. Raises NotAllowed, RuleInvalid (it changed in between)."""
+    require(actor, "confirm limits and domains")
+    changed = RuleInvalid("This was changed in between. Reload and look again.")
+    return confirm_change(rule, actor=actor, shown=shown, kind="rule", changed=changed)
 
 
 def shown(row: RiskRule) -> dict:
