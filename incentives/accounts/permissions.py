@@ -40,6 +40,8 @@ GRANTS: dict[str, frozenset[str]] = {
     "holds.lift": frozenset({F}),
     "budgets.view": frozenset({M, F, AU}),
     "budgets.fund": frozenset({F}),
+    "deposits.view": frozenset({M, F, AU}),
+    "deposits.edit": frozenset({F}),
     "rates.view": frozenset({M, F, AU}),
     "rates.edit": frozenset({F}),
     "periods.view": frozenset({M, F, AU}),
@@ -66,6 +68,7 @@ GRANTS: dict[str, frozenset[str]] = {
     "audit.view": frozenset({F, A, AU}),
     "me.view": frozenset({P, PA}),
     "me.reveal": frozenset({P, PA}),
+    "me.choose": frozenset({P, PA}),
 }
 
 

@@ -1,6 +1,10 @@
 """Addresses of the reports pages."""
 
-from django.urls import path  # noqa: F401
+from django.urls import path
+
+from incentives.reports import views
 
 app_name = "reports"
-urlpatterns: list = []
+urlpatterns = [
+    path("reports/", views.ReportsPage.as_view(), name="list"),
+]
