@@ -121,6 +121,7 @@ def _post_to_ledger(earnings: list[Earning]) -> None:
                 destination,
                 "earn" if earning.amount_minor > 0 else "unearn",
                 f"earning:{earning.public_id}",
+                booked_on=earning.booked_on,
             )
         )
     post_all(moves)

@@ -34,3 +34,14 @@ class BudgetInvalid(DomainError):
 
 class RateInvalid(DomainError):
     code = "rate_invalid"
+
+
+class MonthClosed(DomainError):
+    """Something would be booked into a closed month."""
+
+    code = "month_closed"
+
+    def __init__(self, month, key: str):
+        self.key = key
+        when = f"{month:%B %Y}" if month else "The month"
+        super().__init__(f"{when} is closed, so nothing is booked into it any more. Book it today, or open the month again.")

@@ -84,6 +84,11 @@ class Posting(models.Model):
     memo = models.CharField(max_length=200, blank=True)
     actor = models.ForeignKey(settings.AUTH_USER_MODEL, null=True, on_delete=models.PROTECT, related_name="+")
     posted_at = models.DateTimeField(auto_now_add=True)
+    booked_on = models.DateField(
+        null=True,
+        db_index=True,
+        help_text="The accounting day: of an earning its own, else the day (UTC) it was posted. Never in a closed month.",
+    )
 
     class Meta:
         ordering = ["pk"]

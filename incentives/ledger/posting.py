@@ -3,18 +3,22 @@
 from collections import defaultdict
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
+from datetime import UTC, date
 
 from django.db import IntegrityError, connection, transaction
 from django.db.models import Case, F, Value, When
+from django.utils import timezone
 
-from incentives.ledger.errors import InsufficientFunds, KeyReused
+from incentives.ledger.errors import InsufficientFunds, KeyReused, MonthClosed
 from incentives.ledger.models import Account, Posting
+from incentives.ledger.periods import closed_months, keep_months_open
 from rewards.money import Money
 
 
 @dataclass(frozen=True, slots=True)
 class Move:
-    """One posting to be made. `key` is unique for ever; `cause` names what it happened for."""
+    """One posting to be made. `key` is unique for ever; `cause` names what it happened for. `booked_on`: the accounting
+    day, where it is not today (UTC)."""
 
     key: str
     amount: Money
@@ -23,6 +27,7 @@ class Move:
     kind: str
     cause: str
     memo: str = ""
+    booked_on: date | None = None
 
 
 def post(key: str, amount: Money, source: Account, destination: Account, *, kind: str, cause: str, actor=None, memo=""):
@@ -35,8 +40,9 @@ def post_all(moves: Sequence[Move], *, actor=None) -> list[Posting]:
 
     A repeat (same key, same values) returns the posting that stands and changes nothing. Balances of tracked accounts
     change with it, locked in the order of their ids.
-    Raises: KeyReused (same key, other values), InsufficientFunds (a tracked account would go below zero), ValueError (an
-    amount that is not positive or whose currency differs from an account's). After an error nothing of it remains.
+    Raises: KeyReused (same key, other values), InsufficientFunds (a tracked account would go below zero), MonthClosed
+    (it is to be booked into a closed month), ValueError (an amount that is not positive or whose currency differs from
+    an account's). After an error nothing of it remains.
     Source: docs/architecture.md, promises 4 and 5.
     """
     if not connection.in_atomic_block:
@@ -49,10 +55,12 @@ def post_all(moves: Sequence[Move], *, actor=None) -> list[Posting]:
         if move.key in standing:
             _same_or_raise(standing[move.key], move)
     if new:
+        today = timezone.now().astimezone(UTC).date()
+        _check_months(new, today)
         try:
             with transaction.atomic():  # a savepoint: an error leaves nothing of this call in the caller's transaction
                 _apply(_net(new))
-                rows = Posting.objects.bulk_create([_row(move, actor) for move in new], batch_size=500)
+                rows = Posting.objects.bulk_create([_row(move, actor, today) for move in new], batch_size=500)
         except IntegrityError as exc:
             raise _explain(exc, new) from exc
         standing |= {row.key: row for row in rows}
@@ -72,7 +80,7 @@ def _same_or_raise(posting: Posting, move: Move) -> None:
         raise KeyReused(move.key)
 
 
-def _row(move: Move, actor) -> Posting:
+def _row(move: Move, actor, today: date) -> Posting:
     return Posting(
         key=move.key,
         source=move.source,
@@ -83,7 +91,20 @@ def _row(move: Move, actor) -> Posting:
         cause=move.cause,
         memo=move.memo[:200],
         actor=actor,
+        booked_on=move.booked_on or today,
     )
+
+
+def _check_months(moves: Sequence[Move], today: date) -> None:
+    """Refuse what would be booked into a closed month. A month is closed after it has ended, so what is booked on a day of
+    this one needs no look. A trigger on the table stands behind it (`ledger.guards`)."""
+    past = {move.booked_on.replace(day=1): move for move in moves if move.booked_on}
+    past = {month: move for month, move in past.items() if month < today.replace(day=1)}
+    if not past:
+        return
+    keep_months_open()
+    for month in closed_months() & past.keys():
+        raise MonthClosed(month, past[month].key)
 
 
 def _net(moves: Iterable[Move]) -> dict[int, int]:
@@ -117,5 +138,7 @@ def _apply(net: dict[int, int]) -> None:
 def _explain(exc: IntegrityError, moves: Sequence[Move]) -> Exception:
     if "account_not_below_zero" in str(exc):
         return InsufficientFunds(moves[0].source, moves[0].amount)
+    if "closed month" in str(exc):
+        return MonthClosed(None, moves[0].key)
     taken = Posting.objects.filter(key__in=[m.key for m in moves]).values_list("key", flat=True)
     return KeyReused(taken[0]) if taken else exc

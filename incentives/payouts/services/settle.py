@@ -1,6 +1,9 @@
 """What an order's change means for its payout: heard inside the order's own transaction, so that card and ledger move
 together or not at all."""
 
+from dataclasses import replace
+from datetime import UTC
+
 from django.dispatch import receiver
 
 from incentives.ledger import accounts
@@ -38,7 +41,8 @@ def on_order_changed(sender, order: RewardOrder, old: str, new: str, **kwargs) -
 def _fulfil(payout: Payout, order: RewardOrder) -> None:
     states.settle(payout)
     states.change_status(payout, Payout.Status.FULFILLED)
-    post_all([*_cash_moves(payout, order), _paid_move(payout)])
+    day = order.finished_at.astimezone(UTC).date()  # the list of months counts by it as well
+    post_all([replace(move, booked_on=day) for move in (*_cash_moves(payout, order), _paid_move(payout))])
     adjust_recoverable(payout.participation)
 
 
