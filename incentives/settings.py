@@ -174,6 +174,7 @@ CELERY_TASK_ROUTES = {
     "payouts.*": {"queue": "payouts"},
     "notifications.*": {"queue": "notify"},
     "simulations.*": {"queue": "reports"},
+    "reports.*": {"queue": "reports"},
 }
 CELERY_WORKER_PREFETCH_MULTIPLIER = 1
 CELERY_WORKER_CANCEL_LONG_RUNNING_TASKS_ON_CONNECTION_LOSS = False

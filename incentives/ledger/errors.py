@@ -44,4 +44,6 @@ class MonthClosed(DomainError):
     def __init__(self, month, key: str):
         self.key = key
         when = f"{month:%B %Y}" if month else "The month"
-        super().__init__(f"{when} is closed, so nothing is booked into it any more. Book it today, or open the month again.")
+        super().__init__(
+            f"{when} is closed, so nothing is booked into it any more. Book it today, or open the month again."
+        )

@@ -2,9 +2,31 @@
 
 from django.urls import path
 
-from incentives.reports import views
+from incentives.reports import accrual_views, export_views, journal_views, views
 
 app_name = "reports"
 urlpatterns = [
     path("reports/", views.ReportsPage.as_view(), name="list"),
+    # the books
+    path("reports/accrual/", accrual_views.AccrualPage.as_view(), name="accrual"),
+    path("reports/accrual/<uuid:public_id>/", accrual_views.AccrualPeoplePage.as_view(), name="accrual-people"),
+    path("reports/journal/", journal_views.JournalPage.as_view(), name="journal"),
+    path("reports/journal/accounts/", journal_views.AccountsPage.as_view(), name="journal-accounts"),
+    path("reports/journal/accounts/new/", journal_views.AccountNewPage.as_view(), name="journal-account-new"),
+    path("reports/journal/accounts/proposal/", journal_views.ProposalPage.as_view(), name="journal-proposal"),
+    path("reports/journal/accounts/<int:pk>/", journal_views.AccountPage.as_view(), name="journal-account"),
+    path(
+        "reports/journal/accounts/<int:pk>/remove/",
+        journal_views.AccountRemovePage.as_view(),
+        name="journal-account-remove",
+    ),
+    path("reports/journal/final/", journal_views.FinalsPage.as_view(), name="journal-exports"),
+    path("reports/journal/final/new/", journal_views.MakePage.as_view(), name="journal-make"),
+    path("reports/journal/final/<uuid:public_id>/", journal_views.FinalPage.as_view(), name="journal-export"),
+    path("reports/journal/final/<uuid:public_id>/<str:kind>/", journal_views.FetchPage.as_view(), name="journal-fetch"),
+    # everything
+    path("reports/export/", export_views.ExportsPage.as_view(), name="export"),
+    path("reports/export/new/", export_views.RequestPage.as_view(), name="export-new"),
+    path("reports/export/<uuid:public_id>/", export_views.ExportPage.as_view(), name="export-one"),
+    path("reports/export/<uuid:public_id>/file/", export_views.FetchPage.as_view(), name="export-fetch"),
 ]

@@ -1,0 +1,4 @@
+"""Django finds models in this module alone; each topic's stand in a file of their own."""
+
+from incentives.reports.export_models import FullExport  # noqa: F401
+from incentives.reports.journal_models import JournalAccount, JournalExport  # noqa: F401
