@@ -45,7 +45,7 @@ from incentives.core.pages import ActionPage, DetailPage, Guarded
 from incentives.core.templatetags.laurel import as_money, number, status_parts
 from rewards.money import MINOR_DIGITS
 
-__all__ = ["ActionPage", "Bulk", "Column", "DetailPage", "Guarded", "Link", "ListPage", "Since", "Tab", "Until"]
+__all__ = ["ActionPage", "Bulk", "Column", "DetailPage", "Guarded", "Link", "ListPage", "Rows", "Since", "Tab", "Until"]
 
 PAGE_SIZES = (25, 50, 100)
 SEARCH_LENGTH = 200
@@ -141,6 +141,16 @@ def resolve(row, path: str | Callable):
         if row is None:
             return None
     return row
+
+
+class Rows(list):
+    """Computed rows, as far as a list page asks a queryset: a page that overrides `rows` may give these."""
+
+    def count(self, *args):
+        return super().count(*args) if args else len(self)
+
+    def iterator(self, chunk_size: int | None = None) -> Iterator:
+        return iter(self)
 
 
 class _Day(django_filters.DateFilter):

@@ -1,10 +1,14 @@
 """Closed months: the list, one month by program with its export, closing and opening again."""
 
+import functools
 from datetime import date
+from functools import cached_property
 
+import django_filters
+from django.contrib import messages
 from django.db import transaction
 from django.http import FileResponse, Http404, HttpResponse, StreamingHttpResponse
-from django.shortcuts import render
+from django.shortcuts import redirect, render
 from django.urls import reverse
 from django.utils import timezone
 from django.utils.formats import date_format
@@ -13,8 +17,9 @@ from django.utils.translation import gettext_lazy as _
 from django.views import View
 
 from incentives.core import audit, exports
-from incentives.core.listing import ActionPage, Guarded
+from incentives.core.listing import ActionPage, Column, Guarded, ListPage, Rows
 from incentives.core.pages import crumbs
+from incentives.ledger.models import PeriodClose
 from incentives.payouts import month_selectors, services
 from incentives.payouts.forms import NoteForm, ReasonForm
 from incentives.payouts.links import page
@@ -30,6 +35,7 @@ FIGURES = (
     ("paid", _("Paid")),
 )
 SHOWN = ("earned", "approved", "ordered", "paid")
+STATES = {"open": _("Open"), "closed": _("Closed"), "reopened": _("Opened again")}
 ITEMS = {
     "facts": _("Facts received and not yet worked on"),
     "exceptions": _("Facts in quarantine or failed"),
@@ -44,6 +50,15 @@ def month_name(month: date) -> str:
     return date_format(month, "F Y")
 
 
+def sums_of(name: str, row) -> list[Money]:
+    """A figure of one month, a sum per currency."""
+    return [Money(figures[name], currency) for currency, figures in sorted(row.sums.items()) if name in figures]
+
+
+def closing_words(row) -> str:
+    return f"{row.closed.closed_by}, {date_format(row.closed.closed_at, 'j M Y')}" if row.closed else ""
+
+
 def month_url(month: date) -> str:
     return reverse("payouts:month", args=[f"{month:%Y-%m}"])
 
@@ -54,33 +69,92 @@ def checklist() -> list[dict]:
     ]
 
 
-class MonthsPage(Guarded, View):
-    """Few rows, computed and not stored: no paging. Each month with its sums per currency."""
+def year_choices() -> list[tuple[str, str]]:
+    """Every year since the first thing earned, newest first."""
+    years = {month.year for month in month_selectors.months_until(months.month_of(timezone.now().date()))}
+    return [(str(year), str(year)) for year in sorted(years, reverse=True)]
+
+
+class MonthFilters(django_filters.FilterSet):
+    """What the page does with them, in Python: months are computed and not stored."""
+
+    year = django_filters.ChoiceFilter(label=_("Year"), choices=year_choices, method="as_they_are")
+    state = django_filters.ChoiceFilter(label=_("State"), choices=[*STATES.items()], method="as_they_are")
+
+    class Meta:
+        model = PeriodClose
+        fields: list[str] = []
+
+    def as_they_are(self, qs, name, value):
+        return qs
+
+
+class MonthsPage(ListPage):
+    """Each month with its sums per currency; few rows, computed by a constant number of queries."""
 
     permission = "periods.view"
+    title = _("Months")
+    lead = _(
+        "What each month holds. Nothing is booked into a closed month any more; only the latest closed one can be opened "
+        "again, with a reason."
+    )
+    template_name = "payouts/months.html"
+    search, search_hint = ("month",), _("Month, for example June or 2026-06")
+    filterset_class = MonthFilters
+    default_sort = "-month"
+    export_name, export_permission = "months", "reports.export"
+    empty_icon, empty_title = "clock", _("No month yet")
+    empty_text = _("Months appear with the first thing that is earned.")
+    columns = (
+        Column("month", _("Month"), lambda row: month_name(row.month), sort="month", link=lambda row: month_url(row.month)),
+        Column("status", _("State"), lambda row: row.status, kind="status", words=STATES, note=lambda row: closing_words(row)),
+        *(
+            Column(name, label, functools.partial(sums_of, name), template="payouts/_month_sums.html", phone="value" if name == "earned" else "")
+            for name, label in FIGURES
+            if name in SHOWN
+        ),
+    )  # fmt: skip
 
-    def get(self, request) -> HttpResponse:
-        rows = month_selectors.all_months(timezone.now().date())
-        if kind := wanted_export(request):
-            return self.export(rows, kind)
+    def get_queryset(self):
+        return PeriodClose.objects.none()
+
+    @cached_property
+    def found(self) -> Rows:
+        if not self.filters.is_valid():
+            return Rows()
+        wanted = self.filters.form.cleaned_data
+        rows = [
+            row
+            for row in month_selectors.all_months(timezone.now().date())
+            if wanted["year"] in ("", str(row.month.year)) and wanted["state"] in ("", row.status) and self.says(row)
+        ]
+        _column, descending = self.sorting
+        rows.sort(key=lambda row: row.month, reverse=descending)
+        return Rows(rows)
+
+    def says(self, row) -> bool:
+        text = f"{month_name(row.month)} {row.month:%Y-%m} {STATES[row.status]}".lower()
+        return all(word in text for word in self.query.lower().split())
+
+    def rows(self) -> Rows:
+        return self.found
+
+    def get_context(self) -> dict:
         due = months.next_to_close()
-        context = {
-            "rows": [self.row(row) for row in rows],
+        return {
             "due": due if due and months.has_ended(due) else None,
             "due_name": due and month_name(due),
             "due_close": due and reverse("payouts:month-close", args=[f"{due:%Y-%m}"]),
-            "labels": [label for name, label in FIGURES if name in SHOWN],
         }
-        return render(request, "payouts/months.html", context)
 
-    def row(self, row) -> dict:
-        sums = [
-            [Money(figures[name], currency) for currency, figures in sorted(row.sums.items()) if name in figures]
-            for name in SHOWN
-        ]
-        return {"month": row, "name": month_name(row.month), "url": month_url(row.month), "sums": sums}
+    def export(self, kind: str) -> HttpResponse:
+        """One line per month and currency, so that sums stay numbers."""
+        if problem := self.export_problem(kind, self.found):
+            messages.error(self.request, problem)
+            return redirect(self.address(export=None))
+        return self.table(self.found, kind)
 
-    def export(self, rows, kind: str) -> HttpResponse:
+    def table(self, rows, kind: str) -> HttpResponse:
         header = [
             gettext("Month"),
             gettext("State"),

@@ -10,14 +10,14 @@ from django.urls import reverse
 from django.utils.translation import gettext
 from django.utils.translation import gettext_lazy as _
 
-from incentives.core.listing import Column, ListPage
+from incentives.core.listing import Column, ListPage, Rows
 from incentives.core.pages import crumbs
 from incentives.earnings.models import Participation
 from incentives.payouts.month_views import month_name
 from incentives.programs.models import Program
 from incentives.reports import accrual
 from incentives.reports.accrual import Accrual
-from incentives.reports.months import MonthFilter, Rows, month_from, this_month
+from incentives.reports.months import MonthFilter, month_from, this_month
 
 REPORTS = (_("Reports"), "reports:list")
 HERE = (_("Accrual"), "reports:accrual")

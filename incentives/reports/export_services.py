@@ -14,6 +14,7 @@ from django.db import transaction
 from django.db.models import F, Q
 from django.utils import timezone
 
+from incentives.accounts.models import User
 from incentives.core import audit
 from incentives.core.errors import DomainError, NotAllowed
 from incentives.reports.export_models import FullExport
@@ -51,7 +52,7 @@ def request_export(*, actor) -> FullExport:
     """Ask for everything. While one of the same person's waits or runs, a repeat returns that. Raises NotAllowed."""
     _require(actor)
     with transaction.atomic():
-        type(actor).objects.select_for_update().get(pk=actor.pk)  # two clicks make one
+        User.objects.select_for_update(of=("self",)).get(pk=actor.pk)  # two clicks make one
         standing = FullExport.objects.filter(requested_by=actor, status__in=FullExport.OPEN).first()
         if standing is not None:
             return standing
@@ -151,9 +152,11 @@ def write_zip(path: Path, *, tell: Callable | None = None) -> str:
     """Write everything into a new file that only its owner may read. Returns the SHA-256 of the manifest."""
     with open(os.open(path, os.O_RDWR | os.O_CREAT | os.O_EXCL, 0o600), "w+b") as file:
         target = ZipTarget(file)
-        with snapshot() as other:
-            manifest = Writer(target, tell(other) if tell else lambda done, total: None).everything()
-        target.close()
+        try:
+            with snapshot() as other:
+                manifest = Writer(target, tell(other) if tell else lambda done, total: None).everything()
+        finally:
+            target.close()
         file.flush()
         os.fsync(file.fileno())
     return manifest
@@ -166,7 +169,6 @@ def _mine(export: FullExport):
 def _teller(export: FullExport, other) -> Callable[[int, int], None]:
     """Show the progress and keep the lease, once a second, by a connection beside the one that reads. Raises _TakenOver."""
     told = 0.0
-    table = FullExport._meta.db_table
 
     def tell(done: int, total: int) -> None:
         nonlocal told
@@ -176,7 +178,7 @@ def _teller(export: FullExport, other) -> Callable[[int, int], None]:
         until = other.ops.adapt_datetimefield_value(timezone.now() + LEASE)
         with other.cursor() as cursor:
             cursor.execute(
-                f"UPDATE {table} SET done = %s, total = %s, lease_until = %s "
+                "UPDATE reports_fullexport SET done = %s, total = %s, lease_until = %s "
                 "WHERE id = %s AND status = 'running' AND attempt = %s",
                 [done, total, until, export.pk, export.attempt],
             )

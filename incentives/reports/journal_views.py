@@ -271,7 +271,7 @@ class FinalsPage(ListPage):
         Column("month", _("Month"), lambda e: month_name(e.month), sort=("month", "number"), link=True),
         Column("number", _("Number"), kind="number", sort="number"),
         Column("line_count", _("Lines"), kind="number", sort="line_count", phone="value"),
-        Column("state", _("State"), lambda e: "superseded" if e.close.reopened_at else "valid", kind="status", words={"superseded": _("Month opened again"), "valid": _("Valid")}),
+        Column("state", _("State"), lambda e: "superseded" if e.close.reopened_at else "ok", kind="status", words={"superseded": _("Month opened again"), "ok": _("Valid")}),
         Column("created_at", _("Made"), kind="time", sort="created_at", note="created_by.name"),
         Column("sha", "SHA-256", lambda e: e.sha256[:12], export=False),
         Column("sha256", "SHA-256", screen=False),

@@ -1,4 +1,4 @@
-"""Months as a filter, and lists computed in Python where a list page expects a queryset."""
+"""Months as a filter."""
 
 from datetime import date
 
@@ -33,13 +33,3 @@ class MonthFilter(django_filters.ChoiceFilter):
 
     def filter(self, qs, value):
         return qs
-
-
-class Rows(list):
-    """Computed rows, as far as a list page asks a queryset."""
-
-    def count(self, *args):
-        return super().count(*args) if args else len(self)
-
-    def iterator(self, chunk_size: int | None = None):
-        return iter(self)

@@ -140,7 +140,7 @@ def test_an_earning_with_a_booking_day_counts_on_that_day(scene):
 
 def test_the_pages_close_open_and_export(scene, as_user, django_assert_max_num_queries):
     client = as_user(scene.finance)
-    with django_assert_max_num_queries(14):
+    with django_assert_max_num_queries(16):
         listed = client.get(reverse("payouts:months"))
     assert_page_clean(listed)
     assert "Close May 2026" in listed.content.decode()
