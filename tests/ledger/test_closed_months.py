@@ -12,7 +12,9 @@ from incentives.ledger import accounts
 from incentives.ledger.errors import MonthClosed
 from incentives.ledger.models import Account, PeriodClose, Posting
 from incentives.ledger.posting import Move, post_all
+from tests.awards.conftest import Pots
 from tests.factories import deal, make_budget, make_connection, make_participant, make_program, make_user, send, usd
+from tests.payouts.conftest import scene  # noqa: F401
 
 pytestmark = pytest.mark.django_db
 MAY = date(2026, 5, 1)
@@ -86,7 +88,22 @@ def test_a_row_without_a_day_counts_on_the_day_it_was_posted(closed):
         copies(Posting.objects.get(booked_on="2026-05-10"), key="new", booked_on=None).save(force_insert=True)
 
 
-def test_an_award_and_a_late_fact_of_it_are_booked_today(closed):
+def test_an_award_of_a_closed_month_is_taken_back_today(scene, clock):  # noqa: F811
+    clock.move_to(datetime(2026, 5, 20, 12, tzinfo=UTC))
+    pots = Pots(scene)
+    award = pots.give("50.00")
+    clock.move_to(datetime(2026, 7, 15, 12, tzinfo=UTC))
+    PeriodClose.objects.create(month=MAY, closed_at=timezone.now(), closed_by=scene.finance)
+    pots.cancel(award)
+    pots.give("20.00")
+    days = [(5_000, date(2026, 5, 20)), (-5_000, date(2026, 7, 15)), (2_000, date(2026, 7, 15))]
+    assert list(Earning.objects.order_by("pk").values_list("amount_minor", "booked_on")) == days
+    assert list(Posting.objects.filter(key__startswith="earn:").order_by("pk").values_list("booked_on", flat=True)) == [
+        day for _minor, day in days
+    ]
+
+
+def test_a_late_fact_of_it_is_booked_today(closed):
     ana = make_participant("Bo", user=make_user("participant"))
     send(make_connection("late"), deal("D2", ana, "500.00", occurred_at="2026-05-11T10:00:00Z"))
     late = Earning.objects.get(participation__participant=ana)

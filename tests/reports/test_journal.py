@@ -78,6 +78,25 @@ def test_each_month_in_the_accounts(mapped):
     }
 
 
+def test_the_example_of_the_documentation(mapped):
+    """docs/finance.md, "The books": Ana's bonus until the end of June, and the step by step beside it."""
+    found, steps = defaultdict(int), []
+    rows = journal.lines().filter(journal.REAL, journal.of_program(mapped.bonus), booked_on__lt=JULY)
+    for posting in rows.order_by("posted_at", "pk"):
+        found[posting.line.debit.number] += posting.amount_minor
+        found[posting.line.credit.number] -= posting.amount_minor
+        steps.append((posting.line.debit.number, posting.line.credit.number, posting.amount_minor))
+    left = {number: minor for number, minor in found.items() if minor}
+    assert left == {"6150": 10_000, "6155": 1_500, "6160": 150, "1190": -11_650}
+    assert sorted(steps) == sorted(
+        [
+            ("6150", "2150", 10_000), ("2150", "1195", 10_000), ("1195", "1190", 10_000), ("6160", "1190", 150),
+            ("2150", "6150", 4_000), ("1290", "2150", 4_000), ("6155", "1290", 1_500), ("6150", "2150", 4_000),
+            ("2150", "1195", 1_500), ("1195", "1190", 1_500), ("2150", "1290", 2_500),
+        ]
+    )  # fmt: skip
+
+
 def test_every_line_is_balanced_and_traceable(mapped):
     close(mapped.scene, MAY)
     export = journal_services.make_journal(month=MAY, actor=mapped.scene.finance)
