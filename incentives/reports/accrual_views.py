@@ -41,7 +41,7 @@ FIGURES = (
     figure("earned", _("Earned")),
     figure("corrected", _("Corrected")),
     figure("paid", _("Paid")),
-    figure("aside", _("Paid too much, set aside")),
+    figure("aside", _("Set aside")),
     figure("closing", _("Closing"), phone="value"),
     figure("owed_before", _("Recoverable before"), screen=False),
     figure("written_off", _("Written off"), screen=False),

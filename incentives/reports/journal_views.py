@@ -80,7 +80,7 @@ class JournalPage(ListPage):
     default_sort = "-booked_on"
     export_name, export_permission = "journal", "reports.export"
     actions = (
-        Link(_("Accounts"), "reports:journal-accounts", "accounting.view", "settings"),
+        Link(_("Accounts"), "reports:journal-accounts", "accounting.view", "file"),
         Link(_("Final journals"), "reports:journal-exports", "accounting.view", "lock", primary=True),
     )
     tabs = (
