@@ -109,7 +109,7 @@ class MonthsPage(ListPage):
         Column("month", _("Month"), lambda row: month_name(row.month), sort="month", link=lambda row: month_url(row.month)),
         Column("status", _("State"), lambda row: row.status, kind="status", words=STATES, note=lambda row: closing_words(row)),
         *(
-            Column(name, label, functools.partial(sums_of, name), template="payouts/_month_sums.html", phone="value" if name == "earned" else "")
+            Column(name, label, functools.partial(sums_of, name), kind="money", template="payouts/_month_sums.html", phone="value" if name == "earned" else "")
             for name, label in FIGURES
             if name in SHOWN
         ),
