@@ -20,6 +20,7 @@ payouts.OrderDecision payouts.Delegation payouts.ApproverPreference payouts.Appr
 payouts.Recovery payouts.WriteOff payouts.WriteOffLine payouts.RiskRule payouts.ScheduledBuild
 disputes.Dispute disputes.DisputeMessage
 reports.JournalAccount reports.JournalExport
+portal.WallScreen portal.WallScreenProgram
 core.AuditEvent
 """.split()
 """Labels, each a file `data/<label>.jsonl`, in an order in which a row mostly follows what it refers to."""
@@ -54,6 +55,7 @@ FIELDS_LEFT_OUT = {
     "crm.Delivery.headers": "may hold signatures of the sender",
     "rewards.RewardOrder.body": "holds the secret address the provider calls back",
     "rewards.RewardOrder.hook_hash": "the hash of that address",
+    "portal.WallScreen.token_hash": "the hash of a screen's secret address",
     "rewards.Card.sealed": "the claim link, which is money",
 }
 """Label and field -> why it is not in the file."""

@@ -6,9 +6,11 @@ Expected figures come from `year_independent.py`, which reads the same CSV files
 import csv
 import json
 import shutil
+from collections import defaultdict
 from datetime import UTC, date, datetime, timedelta
 from decimal import Decimal
 from pathlib import Path
+from runpy import run_path
 
 import httpx
 import pytest
@@ -31,6 +33,9 @@ from incentives.payouts.reconcile import reconcile
 from incentives.programs import life
 from incentives.programs import services as programs
 from incentives.programs.services import TargetRow
+from incentives.reports import accrual, export_services, journal_services
+from incentives.reports.export_writer import VERIFIER
+from incentives.reports.journal_models import JournalExport
 from incentives.tax import services as tax
 from incentives.tax.selectors import year_lines
 from rewards import services as rewards
@@ -199,6 +204,27 @@ def test_a_year_of_closes_agrees_with_an_independent_calculation_in_every_month(
     assert check_ledger() == [] and list(recompute.check()) == []
     audit.seal(10**9)
     assert audit.verify() == []
+
+    # The customer's own books, and the files that are checked without Laurel.
+    journal_services.use_proposal(actor=company.finance)
+    for month in expected.months:
+        journal = journal_services.make_journal(month=month.month, actor=company.finance)
+        assert _accounts(journal)["6150"] == sum(month.booked.values()), f"{month.month}: expense"
+        assert accrual.totals(accrual.by_program(month.month).values())[0].paid == -sum(month.paid.values())
+    (end,) = accrual.totals(accrual.by_program(MONTHS[-1]).values())
+    booked, paid = (sum(sum(getattr(m, name).values()) for m in expected.months) for name in ("booked", "paid"))
+    assert end.closing - end.owed == booked - paid
+    export_services.write_zip(company.folder / "everything.zip")
+    verifier = run_path(str(VERIFIER))
+    assert verifier["verify"](company.folder / "everything.zip")[1] == []
+
+
+def _accounts(journal: JournalExport) -> dict[str, int]:
+    """Account -> debits less credits, in cents."""
+    found = defaultdict(int)
+    for row in journal_services.typed_rows(journal):
+        found[row[2]] += int(100 * ((row[5] or 0) - (row[6] or 0)))
+    return found
 
 
 def _of(sums: dict[tuple[str, str], int], name: str) -> int:
