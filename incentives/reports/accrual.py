@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from datetime import date
 from uuid import UUID
 
-from django.db.models import BooleanField, Case, CharField, F, Q, Sum, Value, When
+from django.db.models import BooleanField, Case, CharField, F, Sum, Value, When
 
 from incentives.earnings.models import Participation
 from incentives.ledger.models import Account, Posting
@@ -76,16 +76,11 @@ class Accrual:
         return any(getattr(self, name) for name in FIGURES)
 
 
-def by_participation(month: date, public_ids: Iterable[UUID] | None = None) -> dict[UUID, Accrual]:
+def by_participation(month: date) -> dict[UUID, Accrual]:
     """Participation (public id) -> its month. One query over the participant book, grouped."""
     own = Case(When(destination__tracked=True, then=F("destination__code")), default=F("source__code"), output_field=CharField())  # fmt: skip
     before = Case(When(booked_on__lt=month, then=Value(True)), default=Value(False), output_field=BooleanField())
     rows = Posting.objects.filter(source__book=Account.Book.PARTICIPANT, booked_on__lt=month_after(month))
-    if public_ids is not None:
-        codes = [
-            f"participant:{public_id}:{name}" for public_id in public_ids for name in ("earned", "paid", "recoverable")
-        ]
-        rows = rows.filter(Q(destination__code__in=codes) | Q(source__code__in=codes))
     grouped = rows.order_by().annotate(own=own, before=before).values_list("own", "kind", "currency", "before")
     found: dict[UUID, Accrual] = {}
     for code, kind, currency, early, minor in grouped.annotate(total=Sum("amount_minor")):
