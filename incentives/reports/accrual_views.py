@@ -7,7 +7,7 @@ from typing import Any
 import django_filters
 from django.shortcuts import get_object_or_404
 from django.urls import reverse
-from django.utils.translation import gettext
+from django.utils.translation import gettext, ngettext
 from django.utils.translation import gettext_lazy as _
 
 from incentives.core.listing import Column, ListPage, Rows
@@ -156,7 +156,8 @@ class ProgramRow(Row):
 
     @property
     def people_words(self) -> str:
-        return gettext("%(n)s people") % {"n": self.figures.people} if self.figures.people else ""
+        n = self.figures.people
+        return ngettext("%(n)s person", "%(n)s people", n) % {"n": n} if n else ""
 
 
 class AccrualPeoplePage(MonthEnd):

@@ -207,6 +207,10 @@ class Ledger:
         account = self.by_code.get(code)
         return self.balances[account["id"]] if account else 0
 
+    def must_have(self, code):
+        if code not in self.by_code:
+            self.box.say(f"ledger.Account {code}: is missing")
+
     def expect(self, key, kind, amount, source, destination, cause=None):
         """The posting under `key` must be exactly this."""
         self.used.add(key)
@@ -284,6 +288,8 @@ class Earned:
             whole(self.box, f"earnings.Earning of participation {key[0]}, {key[1]}, {key[2]}", numbers)
         for pk, part in self.parts.items():
             where = f"earnings.Participation row {pk}"
+            for bucket in ("earned", "paid", "recoverable") if pk in sums else ():
+                ledger.must_have(self.own(pk, bucket))
             if part["earned_minor"] != sums[pk]:
                 self.box.say(f"{where}: has earned {part['earned_minor']}, its earnings give {sums[pk]}")
             if ledger.balance(self.own(pk, "earned")) != sums[pk]:
@@ -311,14 +317,18 @@ class Earned:
         for key, (_pk, kind, amount, source, destination, _cause) in ledger.postings.items():
             if key.startswith("recover:") and "write_off" in source.split(":") + destination.split(":"):
                 by_kind[key.split(":")[1]] += amount if kind == "written_off" else -amount
+        without = set(numbers)
         for row in self.box.rows("payouts.Recovery"):
             where, pk = f"payouts.Recovery row {row['id']}", row["participation_id"]
             public_id = self.parts[pk]["public_id"] if pk in self.parts else ""
+            without.discard(public_id)
             wanted = (ledger.balance(self.own(pk, "recoverable")), written[pk], by_kind[public_id])
             if (row["recoverable_minor"], row["written_off_minor"], row["written_off_minor"]) != wanted:
                 self.box.say(
                     f"{where}: shows {row['recoverable_minor']} recoverable and {row['written_off_minor']} written off, the ledger {wanted[0]} and {wanted[2]}, the lines {wanted[1]}"
                 )
+        for public_id in sorted(without):
+            self.box.say(f"payouts.Recovery of participation {public_id}: is missing")
 
 
 class Payouts:
@@ -438,8 +448,10 @@ class Payouts:
 
     def _sums(self):
         for budget in self.budgets.values():
+            self.ledger.must_have(f"budget:{budget['public_id']}:available")
             for bucket in ("reserved", "committed", "spent"):
                 code = f"budget:{budget['public_id']}:{bucket}"
+                self.ledger.must_have(code)
                 wanted = self.buckets[budget["public_id"], bucket]
                 if self.ledger.balance(code) != wanted:
                     self.box.say(f"ledger.Account {code}: holds {self.ledger.balance(code)}, its payouts say {wanted}")
