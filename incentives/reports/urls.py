@@ -2,9 +2,13 @@
 
 from django.urls import path
 
-from incentives.reports import views
+from incentives.reports import statement_views, views
 
 app_name = "reports"
 urlpatterns = [
     path("reports/", views.ReportsPage.as_view(), name="list"),
+    # statements
+    path("reports/statements/", statement_views.StatementsPage.as_view(), name="statements"),
+    path("reports/statements/<uuid:public_id>/", statement_views.StatementPage.as_view(), name="statement"),
+    path("reports/statements/<uuid:public_id>.pdf", statement_views.StatementPdf.as_view(), name="statement-pdf"),
 ]
