@@ -5,6 +5,7 @@ is shown as an empty box, and a sentence at the end says so: a name that cannot 
 Right-to-left text is put in its visual order; Arabic letters stand unjoined.
 """
 
+import logging
 from datetime import UTC, datetime, time
 from functools import cache
 from pathlib import Path
@@ -17,6 +18,7 @@ from incentives.core.templatetags.laurel import amount_text, money_text
 from incentives.reports.statement import Line, PayoutLine, Statement
 from rewards.money import Money
 
+logging.getLogger("fontTools").setLevel(logging.WARNING)  # it tells each letter of each file otherwise
 FONTS = Path(__file__).resolve().parent / "fonts"
 FONT = "DejaVu"
 BOX = "\N{WHITE SQUARE}"
