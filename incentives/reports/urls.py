@@ -2,7 +2,7 @@
 
 from django.urls import path
 
-from incentives.reports import statement_views, views
+from incentives.reports import ageing_views, statement_views, views
 
 app_name = "reports"
 urlpatterns = [
@@ -11,4 +11,7 @@ urlpatterns = [
     path("reports/statements/", statement_views.StatementsPage.as_view(), name="statements"),
     path("reports/statements/<uuid:public_id>/", statement_views.StatementPage.as_view(), name="statement"),
     path("reports/statements/<uuid:public_id>.pdf", statement_views.StatementPdf.as_view(), name="statement-pdf"),
+    # unclaimed rewards
+    path("reports/ageing/", ageing_views.AgeingPage.as_view(), name="ageing"),
+    path("reports/ageing/remind/", ageing_views.RemindPage.as_view(), name="remind"),
 ]

@@ -243,7 +243,16 @@ def test_the_pdf_says_what_the_page_says_and_is_the_same_every_time(history):
     statement = statement_of(history, period("2026"))
     pdf = statement_pdf(statement)
     words = text_of(pdf)
-    for text in ("Statement 2026", "Ana Ruiz", "Preliminary", "170.00", "−40.00", "−120.00", "10.00", "Closing balance"):
+    for text in (
+        "Statement 2026",
+        "Ana Ruiz",
+        "Preliminary",
+        "170.00",
+        "−40.00",
+        "−120.00",
+        "10.00",
+        "Closing balance",
+    ):
         assert text in words, text
     assert pdf == statement_pdf(statement_of(history, period("2026")))
     assert pdf != statement_pdf(statement_of(history, period("2026-Q2")))
