@@ -2,7 +2,7 @@
 
 from django.urls import path
 
-from incentives.reports import ageing_views, statement_views, views
+from incentives.reports import ageing_views, approvals_views, statement_views, views
 
 app_name = "reports"
 urlpatterns = [
@@ -14,4 +14,7 @@ urlpatterns = [
     # unclaimed rewards
     path("reports/ageing/", ageing_views.AgeingPage.as_view(), name="ageing"),
     path("reports/ageing/remind/", ageing_views.RemindPage.as_view(), name="remind"),
+    # approvals
+    path("reports/approvals/", approvals_views.ApprovalsPage.as_view(), name="approvals"),
+    path("reports/approvals/waiting/", approvals_views.WaitingPage.as_view(), name="approvals-waiting"),
 ]
