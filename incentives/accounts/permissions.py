@@ -62,6 +62,7 @@ GRANTS: dict[str, frozenset[str]] = {
     "tokens.edit": frozenset({A}),
     "reports.view": frozenset({M, F, AU}),
     "reports.export": frozenset({M, F, AU}),
+    "reports.remind": frozenset({M, F}),
     "connections.view": frozenset({M, A, AU}),
     "connections.edit": frozenset({A}),
     "users.edit": frozenset({A}),

@@ -41,6 +41,8 @@ _LOOKS |= {
     "released": ("quiet", "ban"),
     "written_off": ("quiet", "ban"),
     "revealed": ("success", "eye"),
+    "opened": ("success", "eye"),
+    "unopened": ("warn", "clock"),
     "returned": ("held", "refresh"),
     "withdrawn": ("quiet", "ban"),
     "reversed": ("danger", "failed"),

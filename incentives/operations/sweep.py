@@ -30,6 +30,7 @@ SWEEPERS = (
     "rewards.sweep.sweep_once",
     "incentives.simulations.services.sweep_once",
     "incentives.reports.export_services.sweep_once",
+    "incentives.reports.ageing.send_reminders",
 )
 """Dotted paths in the order of the flow, so that one sweep carries a fact as far as it can go."""
 

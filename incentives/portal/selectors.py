@@ -263,27 +263,6 @@ def own_earnings(participant: Participant):
     return rows.select_related("participation__program", "object").order_by("-pk")
 
 
-# --- statement ----------------------------------------------------------------------------------------------------------
-def statement_years(participant: Participant) -> list[int]:
-    """The years in which something was earned, newest first."""
-    return [day.year for day in own_earnings(participant).order_by().dates("posted_at", "year", order="DESC")]
-
-
-def statement(participant: Participant, first: datetime, end: datetime) -> dict:
-    """Everything earned and sent from `first` until before `end`, with sums by currency."""
-    earned = list(own_earnings(participant).filter(posted_at__gte=first, posted_at__lt=end).order_by("pk"))
-    sent = own_payouts(participant).filter(
-        status=S.FULFILLED, order__finished_at__gte=first, order__finished_at__lt=end
-    )
-    sent = list(sent.order_by("order__finished_at", "pk"))
-    return {
-        "earnings": earned,
-        "earned": sums((e.currency, e.amount_minor) for e in earned),
-        "payouts": sent,
-        "sent": sums((p.currency, p.amount_minor) for p in sent),
-    }
-
-
 # --- a partner's people -------------------------------------------------------------------------------------------------
 def people_of(partner):
     """The partner's people with what each earned, per currency. Two queries."""

@@ -11,6 +11,7 @@ urlpatterns = [
     path("me/rewards/", views.RewardsPage.as_view(), name="rewards"),
     path("me/rewards/<uuid:public_id>/reveal/", views.RevealPage.as_view(), name="reveal"),
     path("me/statement/", views.StatementPage.as_view(), name="statement"),
+    path("me/statement.pdf", views.StatementPdf.as_view(), name="statement-pdf"),
     path("me/earnings/<uuid:public_id>/", earning_views.EarningPage.as_view(), name="earning"),
     path("me/earnings/<uuid:public_id>.json", earning_views.EarningJson.as_view(), name="earning-json"),
     path("me/estimate/", estimate_views.EstimatePage.as_view(), name="estimate"),

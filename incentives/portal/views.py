@@ -1,7 +1,5 @@
 """The first page by role, and what a participant sees of their own."""
 
-from datetime import UTC, datetime
-
 from django.conf import settings
 from django.contrib import messages
 from django.db import transaction
@@ -9,7 +7,6 @@ from django.db.models import Q
 from django.http import Http404, HttpResponse
 from django.shortcuts import get_object_or_404, redirect, render
 from django.urls import reverse
-from django.utils import timezone
 from django.utils.translation import gettext
 from django.utils.translation import gettext_lazy as _
 from django.views import View
@@ -24,6 +21,8 @@ from incentives.payouts import tax_totals, wording
 from incentives.payouts.models import Payout
 from incentives.portal import selectors, setup
 from incentives.programs import terms
+from incentives.reports import statement_views
+from incentives.reports.statement import statement_of
 from rewards import services as rewards
 from rewards.errors import RewardError
 from rewards.models import DeliveryType, RewardOrder
@@ -191,19 +190,18 @@ def _guarded(response: HttpResponse) -> HttpResponse:
 
 
 class StatementPage(Mine, View):
-    """What was earned and sent in one year, to print."""
+    """What was earned and sent in a period and what is left, to read and to print."""
 
     def get(self, request) -> HttpResponse:
-        mine = self.participant
-        years = selectors.statement_years(mine) or [timezone.localdate().year]
-        wanted = request.GET.get("year", "")
-        year = int(wanted) if wanted in {str(year) for year in years} else years[0]
-        zone = timezone.get_current_timezone()
-        first = datetime(year, 1, 1, tzinfo=zone).astimezone(UTC)
-        end = datetime(year + 1, 1, 1, tzinfo=zone).astimezone(UTC)
-        tabs = [{"url": f"?year={y}", "label": str(y), "current": y == year} for y in years]
-        context = {**selectors.statement(mine, first, end), "participant": mine, "year": year, "years": tabs}
-        return render(request, "portal/statement.html", {**context, "crumbs": crumbs(ME)})
+        statement = statement_of(self.participant, statement_views.chosen_period(request))
+        address = {"base": reverse("portal:statement"), "pdf": reverse("portal:statement-pdf")}
+        context = {**statement_views.context_of(statement, **address), "own": True}
+        return render(request, "reports/statement.html", {**context, "crumbs": crumbs(ME)})
+
+
+class StatementPdf(Mine, View):
+    def get(self, request) -> HttpResponse:
+        return statement_views.pdf_response(statement_of(self.participant, statement_views.chosen_period(request)))
 
 
 # --- a partner's people -------------------------------------------------------------------------------------------------

@@ -1,4 +1,5 @@
 """Django finds models in this module alone; each topic's stand in a file of their own."""
 
+from incentives.reports.ageing_models import RewardReminder  # noqa: F401
 from incentives.reports.export_models import FullExport  # noqa: F401
 from incentives.reports.journal_models import JournalAccount, JournalExport  # noqa: F401

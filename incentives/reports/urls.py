@@ -2,7 +2,15 @@
 
 from django.urls import path
 
-from incentives.reports import accrual_views, export_views, journal_views, views
+from incentives.reports import (
+    accrual_views,
+    ageing_views,
+    approvals_views,
+    export_views,
+    journal_views,
+    statement_views,
+    views,
+)
 
 app_name = "reports"
 urlpatterns = [
@@ -29,4 +37,14 @@ urlpatterns = [
     path("reports/export/new/", export_views.RequestPage.as_view(), name="export-new"),
     path("reports/export/<uuid:public_id>/", export_views.ExportPage.as_view(), name="export-one"),
     path("reports/export/<uuid:public_id>/file/", export_views.FetchPage.as_view(), name="export-fetch"),
+    # statements
+    path("reports/statements/", statement_views.StatementsPage.as_view(), name="statements"),
+    path("reports/statements/<uuid:public_id>/", statement_views.StatementPage.as_view(), name="statement"),
+    path("reports/statements/<uuid:public_id>.pdf", statement_views.StatementPdf.as_view(), name="statement-pdf"),
+    # unclaimed rewards
+    path("reports/ageing/", ageing_views.AgeingPage.as_view(), name="ageing"),
+    path("reports/ageing/remind/", ageing_views.RemindPage.as_view(), name="remind"),
+    # approvals
+    path("reports/approvals/", approvals_views.ApprovalsPage.as_view(), name="approvals"),
+    path("reports/approvals/waiting/", approvals_views.WaitingPage.as_view(), name="approvals-waiting"),
 ]

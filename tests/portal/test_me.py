@@ -135,10 +135,12 @@ def test_the_statement_adds_up_one_year(scene, as_user):
     scene.payout("500.00", program=program)
     response = as_user(scene.rep_user).get("/me/statement/")
     page = assert_page_clean(response)
-    assert (response.context["earned"], response.context["sent"]) == ([usd("30.00")], [usd("20.00")])
+    (balance,) = response.context["statement"].balances
+    assert (balance.earned, balance.delivered, balance.closing) == (3000, 2000, 1000)
     assert f"Statement {timezone.localdate().year}" in page.text
     RewardOrder.objects.update(finished_at="2020-05-05T00:00:00Z")
-    assert as_user(scene.rep_user).get("/me/statement/").context["sent"] == []
+    statement = as_user(scene.rep_user).get("/me/statement/").context["statement"]
+    assert statement.delivered == [] and [b.opening for b in statement.balances] == [-2000]
     assert as_user(scene.rep_user).get("/me/statement/?year=9999999999").status_code == 200
 
 

@@ -19,11 +19,13 @@ from rewards.errors import IllegalMove, RewardError
 from rewards.models import DeliveryType, RewardOrder
 
 
-def approve_payout(*, payout_id: int, actor, seen_hash: str | None = None, ip_address: str | None = None) -> Payout:
+def approve_payout(
+    *, payout_id: int, actor, seen_hash: str | None = None, ip_address: str | None = None, together: int = 1
+) -> Payout:
     """Record one approval; with the last step move the amount (minor units) from reserved to committed and write the order.
 
     Repeating the call after one's own approval returns the payout unchanged. `seen_hash` binds the decision to what the
-    page showed. Raises: SelfApproval (the actor submitted it, wrote the rules or receives it), NotAllowed (the step is not
+    page showed; `together` is how many were decided with one request. Raises: SelfApproval (the actor submitted it, wrote the rules or receives it), NotAllowed (the step is not
     this role's), SameApprover, PayoutOnHold, StalePayout, IllegalTransition, InsufficientFunds, OrderProblem. After an
     error nothing was written. Source: docs/architecture.md, promises 5 and 6.
     """
@@ -41,14 +43,15 @@ def approve_payout(*, payout_id: int, actor, seen_hash: str | None = None, ip_ad
             raise StalePayout
         if holds := open_holds(payout, but_funding=True) or missing_terms(payout):
             raise PayoutOnHold(holds)
-        _record(payout, step, Approval.Decision.APPROVED, actor, ip_address=ip_address, on_behalf_of_id=behalf)
+        who = {"ip_address": ip_address, "on_behalf_of_id": behalf, "together": together}
+        _record(payout, step, Approval.Decision.APPROVED, actor, **who)
         require_within_limits(payout, actor)
         if step + 1 >= len(payout.steps):
             authorise(payout, actor=actor)
     return payout
 
 
-def reject_payout(*, payout_id: int, actor, reason: str, ip_address: str | None = None) -> Payout:
+def reject_payout(*, payout_id: int, actor, reason: str, ip_address: str | None = None, together: int = 1) -> Payout:
     """Reject with a reason: the money returns to the budget and the amount is due again.
 
     Raises: NotAllowed, SelfApproval, ReasonNeeded, IllegalTransition.
@@ -62,7 +65,9 @@ def reject_payout(*, payout_id: int, actor, reason: str, ip_address: str | None 
             raise NotAllowed("Only an approver may reject a payout.")
         _require_not_maker(payout, actor)
         step = payout.approvals.count()
-        _record(payout, step, Approval.Decision.REJECTED, actor, reason=reason, ip_address=ip_address)
+        _record(
+            payout, step, Approval.Decision.REJECTED, actor, reason=reason, ip_address=ip_address, together=together
+        )
         states.unreserve(payout, actor=actor)
         states.change_status(payout, Payout.Status.REJECTED, actor=actor, reason=reason)
     return payout
@@ -180,7 +185,9 @@ def _require_turn(payout: Payout, step: int, actor, delegators: set[int]) -> int
     return behalf
 
 
-def _record(payout, step, decision, actor, *, reason="", ip_address=None, name="", on_behalf_of_id=None) -> None:
+def _record(
+    payout, step, decision, actor, *, reason="", ip_address=None, name="", on_behalf_of_id=None, together=1
+) -> None:
     try:
         with transaction.atomic():
             Approval.objects.create(
@@ -198,6 +205,7 @@ def _record(payout, step, decision, actor, *, reason="", ip_address=None, name="
                     "product": payout.product_code,
                     "recipient": payout.recipient_name,
                     "delivery": payout.delivery_type,
+                    "together": together,
                 },
                 reason=reason.strip(),
                 ip_address=ip_address,
@@ -223,18 +231,16 @@ def approve_many(*, seen: Iterable[tuple[int, str | None]], actor, ip_address: s
 
     A refusal of one does not stop the others; each refusal says why.
     """
-    return [
-        _outcome(pk, lambda pk=pk, h=h: approve_payout(payout_id=pk, actor=actor, seen_hash=h, ip_address=ip_address))
-        for pk, h in seen
-    ]
+    seen = list(seen)
+    who = {"actor": actor, "ip_address": ip_address, "together": len(seen)}
+    return [_outcome(pk, lambda pk=pk, h=h: approve_payout(payout_id=pk, seen_hash=h, **who)) for pk, h in seen]
 
 
 def reject_many(*, ids: Iterable[int], actor, reason: str, ip_address: str | None = None) -> list[Outcome]:
     """Reject many for one reason; as approve_many."""
-    return [
-        _outcome(pk, lambda pk=pk: reject_payout(payout_id=pk, actor=actor, reason=reason, ip_address=ip_address))
-        for pk in ids
-    ]
+    ids = list(ids)
+    who = {"actor": actor, "ip_address": ip_address, "together": len(ids), "reason": reason}
+    return [_outcome(pk, lambda pk=pk: reject_payout(payout_id=pk, **who)) for pk in ids]
 
 
 def _outcome(payout_id: int, decide: Callable[[], Payout]) -> Outcome:
