@@ -188,6 +188,7 @@ def _reason(person: Participant, first: date, last: date, days: Days) -> str:
 def prorate(*, program: Program, period_start: date, participants: set[int], actor) -> dict[str, int]:
     """Write the prorated targets of these participants (ids) as ordinary targets, with the reason. As set_targets; whom the
     period does not cut, or who has a problem, is left alone. A repeat changes nothing."""
+    _require(actor, "programs.edit")
     definition = parse_definition(program.current_definition)
     rows = [
         item.row
