@@ -48,7 +48,7 @@ def set_targets(*, program: Program, rows: list[TargetRow], actor) -> dict[str, 
     with transaction.atomic():
         standing = {
             (t.participant_id, period_start(definition, t.period_start)): t
-            for t in program.targets.select_for_update(of=("self",))
+            for t in program.targets.select_for_update(of=("self",), no_key=True)
         }
         for row in rows:
             start = period_start(definition, row.period_start)
