@@ -53,7 +53,7 @@ def open_channel(*, actor_name: str, reason: str) -> Channel:
     """Send again after a stop or a pause. An emergency stop stays. Raises EvidenceNeeded without name and reason."""
     _named(actor_name, reason)
     with transaction.atomic():
-        channel = Channel.objects.select_for_update().get(pk=current().pk)
+        channel = Channel.objects.select_for_update(no_key=True).get(pk=current().pk)
         if channel.state != Channel.State.OPEN:
             channel.state, channel.code, channel.reason = Channel.State.OPEN, "", ""
             channel.auth_failures = 0
@@ -81,7 +81,7 @@ def restart_after_emergency(*, actor_name: str, reason: str) -> Channel:
     """
     _named(actor_name, reason)
     with transaction.atomic():
-        channel = Channel.objects.select_for_update().get(pk=current().pk)
+        channel = Channel.objects.select_for_update(no_key=True).get(pk=current().pk)
         if not channel.emergency_stop:
             return channel
         if channel.restart_requested_by == actor_name:
@@ -120,7 +120,7 @@ def slow_down(channel: Channel, seconds: float | None) -> datetime:
     now = clock.now()
     until = now + timedelta(seconds=WAIT_WHEN_UNSAID if seconds is None else seconds)
     with transaction.atomic():
-        row = Channel.objects.select_for_update().get(pk=channel.pk)
+        row = Channel.objects.select_for_update(no_key=True).get(pk=channel.pk)
         row.not_before = max(filter(None, (row.not_before, until)))
         if not row.slowed_at or now - row.slowed_at > PACE_CHANGES_AFTER:
             row.interval_ms = min(max(row.interval_ms * 2, PACE_MIN_MS), PACE_MAX_MS)
@@ -180,7 +180,7 @@ def acquire_slot(channel: Channel) -> Slot | None:
         free = Q(lease_until=None) | Q(lease_until__lt=now)
         slots = CallSlot.objects.filter(free, channel=channel, number__lt=limit).order_by("number")
         if connection.features.has_select_for_update_skip_locked:
-            slots = slots.select_for_update(skip_locked=True)[:1]
+            slots = slots.select_for_update(skip_locked=True, no_key=True)[:1]
         until = now + timedelta(seconds=conf.SLOT_LEASE_SECONDS)
         for slot in slots:
             if CallSlot.objects.filter(free, pk=slot.pk).update(lease_until=until, holder=holder):

@@ -94,7 +94,7 @@ def claim_next(channel: Channel, slot: Slot, token: BearerToken, order_id: int |
 def _candidate(due: QuerySet[RewardOrder], order_id: int | None) -> RewardOrder | None:
     due = due.select_related("product")
     if connection.features.has_select_for_update_skip_locked:
-        due = due.select_for_update(skip_locked=True, of=("self",))
+        due = due.select_for_update(skip_locked=True, of=("self",), no_key=True)
     return due.filter(pk=order_id).first() if order_id else due.first()
 
 

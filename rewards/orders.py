@@ -171,7 +171,7 @@ def cancel_order(order_id: int, *, actor_name: str, reason: str) -> RewardOrder:
     if not actor_name.strip() or not reason.strip():
         raise EvidenceNeeded("Say who cancels and why.")
     with transaction.atomic():
-        order = RewardOrder.objects.select_for_update(of=("self",)).get(pk=order_id)
+        order = RewardOrder.objects.select_for_update(of=("self",), no_key=True).get(pk=order_id)
         if order.state == State.CANCELLED:
             return order
         change_state(order, State.CANCELLED, now=clock.now(), actor_name=actor_name, reason=reason, gen=order.gen + 1)

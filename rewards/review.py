@@ -50,7 +50,7 @@ def resolve_review(
     order = _in_review(RewardOrder.objects.get(pk=order_id))
     found = _read(order, provider_order_id, client) if decision == "adopt" else None
     with transaction.atomic():
-        order = _in_review(RewardOrder.objects.select_for_update(of=("self",)).get(pk=order_id))
+        order = _in_review(RewardOrder.objects.select_for_update(of=("self",), no_key=True).get(pk=order_id))
         told = {"now": clock.now(), "actor_name": actor_name, "reason": reason}
         _decide(order, decision, found, provider_order_id, evidence, told)
     if order.state in {State.SUBMITTING, State.PENDING}:
@@ -122,7 +122,7 @@ def send_to_review(order_id: int, *, actor_name: str, reason: str) -> RewardOrde
     if not actor_name.strip() or not reason.strip():
         raise EvidenceNeeded("Say who asks for the review and why.")
     with transaction.atomic():
-        order = RewardOrder.objects.select_for_update(of=("self",)).get(pk=order_id)
+        order = RewardOrder.objects.select_for_update(of=("self",), no_key=True).get(pk=order_id)
         now = clock.now()
         busy = order.lease_until is not None and order.lease_until > now
         if busy or order.state not in {State.UNFUNDED, State.PENDING, State.SUBMITTING}:

@@ -87,7 +87,7 @@ def settle(claim: Claim, finding: Finding) -> None:
 
 def _mine(claim: Claim) -> RewardOrder | None:
     """The locked row while the claim still holds it."""
-    rows = RewardOrder.objects.select_for_update(of=("self",)).select_related("product")
+    rows = RewardOrder.objects.select_for_update(of=("self",), no_key=True).select_related("product")
     return rows.filter(pk=claim.order.pk, gen=claim.gen).first()
 
 

@@ -113,7 +113,7 @@ def set_active(*, user: User, active: bool, actor: User, reason: str = "") -> Us
 def change_profile(*, user: User, name: str, time_zone: str, language: str) -> User:
     """A person's own name, zone and language. The values were checked by the form. A repeat records nothing."""
     with transaction.atomic():
-        user = User.objects.select_for_update().get(pk=user.pk)
+        user = User.objects.select_for_update(no_key=True).get(pk=user.pk)
         after = {"name": name.strip(), "time_zone": time_zone, "language": language}
         before = {key: getattr(user, key) for key in after}
         if before == after:
@@ -148,9 +148,9 @@ def _known(roles: set[str]) -> set[str]:
 def _lock(user: User) -> User:
     """The account, locked together with all administrators: two of them cannot take the role from each other."""
     administrators = UserRole.objects.filter(role=Role.ADMINISTRATOR).values("user_id")
-    locked = User.objects.select_for_update().filter(pk__in=administrators) | User.objects.select_for_update().filter(
-        pk=user.pk
-    )
+    locked = User.objects.select_for_update(no_key=True).filter(pk__in=administrators) | User.objects.select_for_update(
+        no_key=True
+    ).filter(pk=user.pk)
     return next(found for found in locked.order_by("pk") if found.pk == user.pk)
 
 

@@ -180,7 +180,8 @@ class ProfilePage(Guarded, View):
 class SignInAddressPage(Guarded, View):
     """Instead of allauth's page: people sign in with the address they were invited to, so that a change is recorded."""
 
-    def dispatch(self, request, *args, **kwargs):
-        if request.user.is_authenticated:
-            messages.info(request, gettext("Your sign-in address is changed by an administrator."))
+    def get(self, request):
+        messages.info(request, gettext("Your sign-in address is changed by an administrator."))
         return redirect("accounts:profile")
+
+    post = get

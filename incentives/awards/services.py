@@ -109,7 +109,11 @@ def cancel_award(*, award: Award, actor, reason: str) -> Award:
     if not reason.strip():
         raise CannotGive("Give a reason: it is kept with the award.")
     with transaction.atomic():
-        award = Award.objects.select_for_update(of=("self",)).select_related("participant", "program").get(pk=award.pk)
+        award = (
+            Award.objects.select_for_update(of=("self",), no_key=True)
+            .select_related("participant", "program")
+            .get(pk=award.pk)
+        )
         if award.status == Award.Status.CANCELLED:
             return award
         if award.participant.user_id == actor.pk:
@@ -141,7 +145,7 @@ def _require(actor) -> None:
 
 def _locked_pot(program: Program) -> Pot:
     """The program's row is locked, so that two givers see each other's awards under the limits."""
-    locked = Program.objects.select_for_update(of=("self",)).select_related("budget").get(pk=program.pk)
+    locked = Program.objects.select_for_update(of=("self",), no_key=True).select_related("budget").get(pk=program.pk)
     pot = selectors.pot_of(locked)
     if pot is None:
         raise CannotGive(f"Awards are not given out of {locked}. Choose a program made for awards.")

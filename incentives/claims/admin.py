@@ -3,11 +3,12 @@
 from django.contrib import admin
 
 from incentives.claims.models import Claim
-from incentives.participants.admin import LookOnly
+from incentives.core.admin import ReadOnlyAdmin
 
 
 @admin.register(Claim)
-class ClaimAdmin(LookOnly):
+class ClaimAdmin(ReadOnlyAdmin):
+    permission = "claims.view"
     list_display = ("reference", "program", "partner", "participant", "status", "invoice_number", "submitted_at")
     list_select_related = ("program", "partner", "participant")
     list_filter = ("status",)

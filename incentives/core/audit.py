@@ -76,7 +76,7 @@ def seal(limit: int = 5000) -> int:
     behind both. Called by the sweep; a repeat does nothing.
     """
     with transaction.atomic():
-        last = AuditEvent.objects.filter(seq__isnull=False).select_for_update().order_by("-seq").first()
+        last = AuditEvent.objects.filter(seq__isnull=False).select_for_update(no_key=True).order_by("-seq").first()
         seq, chain = (last.seq, last.chain) if last else (0, GENESIS)
         waiting = list(AuditEvent.objects.filter(seq__isnull=True).order_by("pk")[:limit])
         for event in waiting:

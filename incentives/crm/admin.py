@@ -2,24 +2,18 @@
 
 from django.contrib import admin
 
+from incentives.core.admin import ReadOnlyAdmin
 from incentives.crm.models import Activity, Connection, Delivery, ObjectState
 
 
-class LookOnly(admin.ModelAdmin):
+class LookOnly(ReadOnlyAdmin):
+    permission = "activities.view"
     show_full_result_count = False
-
-    def has_add_permission(self, request):
-        return False
-
-    def has_change_permission(self, request, obj=None):
-        return False
-
-    def has_delete_permission(self, request, obj=None):
-        return False
 
 
 @admin.register(Connection)
 class ConnectionAdmin(LookOnly):
+    permission = "connections.view"
     list_display = ("name", "kind", "status", "last_received_at", "refused_count")
     exclude = ("token_hash",)
 

@@ -79,7 +79,9 @@ def _claim(limit: int) -> dict[int, int]:
         return {}
     with transaction.atomic():
         pks = list(
-            due.select_for_update(skip_locked=True, of=("self",)).order_by("pk").values_list("pk", flat=True)[:limit]
+            due.select_for_update(skip_locked=True, of=("self",), no_key=True)
+            .order_by("pk")
+            .values_list("pk", flat=True)[:limit]
         )
         mine = Delivery.objects.filter(pk__in=pks)
         mine.filter(free, status=Delivery.Status.PENDING).update(
@@ -112,7 +114,9 @@ def _note_failure(pk: int, gen: int, exc: Exception) -> None:
 
 def _process(claimed: dict[int, int]) -> None:
     with transaction.atomic():
-        rows = Delivery.objects.select_for_update(of=("self",)).filter(pk__in=claimed, status=Delivery.Status.PENDING)
+        rows = Delivery.objects.select_for_update(of=("self",), no_key=True).filter(
+            pk__in=claimed, status=Delivery.Status.PENDING
+        )
         groups: dict[int, list[Delivery]] = {}
         for row in rows.select_related("connection").order_by("pk"):
             if row.lease_gen == claimed[row.pk]:
@@ -339,7 +343,9 @@ class Batch:
         wanted = Q(pk__in=[])
         for object_type, ids in by_type.items():
             wanted |= Q(object_type=object_type, object_id__in=ids)
-        rows = ObjectState.objects.select_for_update().filter(wanted, connection=self.connection).order_by("pk")
+        rows = (
+            ObjectState.objects.select_for_update(no_key=True).filter(wanted, connection=self.connection).order_by("pk")
+        )
         return {(row.object_type, row.object_id): row for row in rows}
 
     def _known_facts(self) -> set[str]:
@@ -422,7 +428,9 @@ class Batch:
         now = timezone.now()
         for thing in things:
             thing.updated_at = now
-        ObjectState.objects.bulk_create([thing for thing in things if thing.pk is None], batch_size=200)
+        # New ones in one order for everybody: two workers that have the same ones wait, and not in a circle.
+        new = sorted((thing for thing in things if thing.pk is None), key=lambda new: (new.object_type, new.object_id))
+        ObjectState.objects.bulk_create(new, batch_size=200)
         changed = [thing for thing in things if not thing._state.adding and thing.pk]
         for thing in changed:
             thing.save(force_update=True)

@@ -182,7 +182,7 @@ def _store_secret(connection: Connection, secret: ConnectionSecret, clear: str, 
     if connection.is_own:
         raise OwnConnection
     with transaction.atomic():
-        Connection.objects.select_for_update().get(pk=connection.pk)
+        Connection.objects.select_for_update(no_key=True).get(pk=connection.pk)
         active = connection.secrets.filter(kind=secret.kind).exclude(expires_at__lte=timezone.now())
         if active.count() >= MAX_ACTIVE_SECRETS:
             raise DomainError(f"Two secrets of this kind are active ({secret.get_kind_display()}). Retire one first.")
@@ -282,7 +282,7 @@ def replay_deliveries(deliveries, *, actor=None, reason: str = "") -> list[Deliv
     now = timezone.now()
     with transaction.atomic():
         pks = [delivery.pk for delivery in deliveries]
-        locked = list(Delivery.objects.select_for_update(of=("self",)).filter(pk__in=pks).order_by("pk"))
+        locked = list(Delivery.objects.select_for_update(of=("self",), no_key=True).filter(pk__in=pks).order_by("pk"))
         for delivery in locked:
             if not delivery.event:
                 raise CannotRepair("The content of this delivery was erased; it cannot be processed again.")
@@ -317,7 +317,11 @@ def repair_delivery(delivery: Delivery, changes: dict, *, actor, reason: str) ->
     if not overrides:
         raise CannotRepair("Nothing was changed.")
     with transaction.atomic():
-        delivery = Delivery.objects.select_for_update(of=("self",)).select_related("connection").get(pk=delivery.pk)
+        delivery = (
+            Delivery.objects.select_for_update(of=("self",), no_key=True)
+            .select_related("connection")
+            .get(pk=delivery.pk)
+        )
         if delivery.connection.is_own:
             raise CannotRepair("Laurel states this fact from a record of its own. Change that record instead.")
         if delivery.status not in TROUBLED:

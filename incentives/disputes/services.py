@@ -92,7 +92,7 @@ def _about(mine, earning, record, payout, program, missing: str) -> Dispute:
 def _standing(dispute: Dispute) -> Dispute | None:
     if not dispute.subject_key:
         return None
-    rows = Dispute.objects.open().select_for_update(of=("self",))
+    rows = Dispute.objects.open().select_for_update(of=("self",), no_key=True)
     return rows.filter(participant=dispute.participant, subject_key=dispute.subject_key).first()
 
 
@@ -193,7 +193,7 @@ def note(*, dispute: Dispute, actor: User, text: str) -> Dispute:
     if not actor.can("disputes.answer"):
         raise NotAllowed
     with transaction.atomic():
-        dispute = Dispute.objects.select_for_update(of=("self",)).get(pk=dispute.pk)
+        dispute = Dispute.objects.select_for_update(of=("self",), no_key=True).get(pk=dispute.pk)
         if _is_about(dispute, actor):
             raise OwnDispute
         _write(dispute, K.NOTE, actor, _text(text), internal=True)
@@ -227,7 +227,7 @@ def _text(text: str) -> str:
 
 def _own(dispute: Dispute, actor: User) -> Dispute:
     """Locked; only the participant's own."""
-    rows = Dispute.objects.raised_by_person(actor).select_for_update(of=("self",))
+    rows = Dispute.objects.raised_by_person(actor).select_for_update(of=("self",), no_key=True)
     found = rows.filter(pk=dispute.pk).first()
     if found is None:
         raise NotAllowed
@@ -242,7 +242,9 @@ def _for_staff(dispute: Dispute, actor: User, seen_version: int) -> Dispute:
     """Locked, open, and as the actor saw it; not about the actor's own earning."""
     if not actor.can("disputes.answer"):
         raise NotAllowed("Only a program manager answers questions.")
-    rows = Dispute.objects.select_for_update(of=("self",)).select_related("participant", "earning__object", "object")
+    rows = Dispute.objects.select_for_update(of=("self",), no_key=True).select_related(
+        "participant", "earning__object", "object"
+    )
     found = rows.get(pk=dispute.pk)
     if _is_about(found, actor):
         raise OwnDispute

@@ -89,7 +89,7 @@ def scored(participations: Iterable[Participation]) -> None:
     programs = {p.program_id for p in participations if p.program.status in ENDED}
     if programs:
         seals = ContestSeal.objects.filter(program__in=programs, contests__gt=0)
-        due = list(seals.select_for_update().order_by("pk").values_list("pk", flat=True))
+        due = list(seals.select_for_update(no_key=True).order_by("pk").values_list("pk", flat=True))
         ContestSeal.objects.filter(pk__in=due).update(dirty_seq=F("dirty_seq") + 1)
 
 
@@ -133,8 +133,13 @@ def settled(program: Program) -> bool:
 
 def _rank(seal_id: int, program_id: int) -> int:
     with transaction.atomic():
-        list(Participation.objects.filter(program=program_id).select_for_update().order_by("pk").values_list("pk"))
-        locked = ContestSeal.objects.select_for_update(of=("self",)).select_related("program", "version")
+        list(
+            Participation.objects.filter(program=program_id)
+            .select_for_update(no_key=True)
+            .order_by("pk")
+            .values_list("pk")
+        )
+        locked = ContestSeal.objects.select_for_update(of=("self",), no_key=True).select_related("program", "version")
         seal = locked.get(pk=seal_id)
         if seal.dirty_seq <= seal.ranked_seq or waits(seal):
             return 0

@@ -1,5 +1,6 @@
 """Saying what is to be scored again."""
 
+from django.db import transaction
 from django.db.models import F
 
 from incentives.earnings.models import Participation
@@ -27,18 +28,22 @@ def participations_of(pairs) -> dict[tuple[int, int], int]:
 def mark_dirty(participation_ids) -> None:
     """Say that these must be scored again, and with them those of the same people that are scored beside them (stacking).
 
-    Locks in id order. What became visible while this waited for a lock is looked for again: of two transactions that
-    change what one person is credited, the second to get a lock in common marks whatever the first added.
+    Locks in id order, once in a transaction. What became visible while this waited for a lock is looked for again: of two
+    transactions that change what one person is credited, the second to get a lock in common marks whatever the first added.
+    Where that adds rows the locks are given back first (the savepoint), because taking a lower id while holding a higher one
+    could wait in a circle.
     """
     wanted = set(participation_ids)
     while wanted:
         beside = _beside(wanted)
         wanted |= beside
         rows = Participation.objects.filter(pk__in=wanted)
-        list(rows.select_for_update(no_key=True).order_by("pk").values_list("pk"))
-        if not beside or _beside(wanted) <= wanted:
-            rows.update(dirty_seq=F("dirty_seq") + 1)
-            return
+        with transaction.atomic():
+            list(rows.select_for_update(no_key=True).order_by("pk").values_list("pk"))
+            if not beside or _beside(wanted) <= wanted:
+                rows.update(dirty_seq=F("dirty_seq") + 1)
+                return
+            transaction.set_rollback(True)
 
 
 def _beside(ids: set[int]) -> set[int]:

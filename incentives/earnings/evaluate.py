@@ -102,7 +102,7 @@ def credit_batch(size: int = OBJECTS_AT_ONCE) -> int:
     """
     with transaction.atomic():
         due = ObjectState.objects.filter(changed_seq__gt=F("credited_seq")).order_by("pk")
-        states = list(due.select_for_update(of=("self",), skip_locked=True)[:size])
+        states = list(due.select_for_update(of=("self",), skip_locked=True, no_key=True)[:size])
         if not states:
             return 0
         wanted = _wanted_credits(states)
@@ -182,7 +182,7 @@ def score_batch(size: int = CARDS_AT_ONCE) -> tuple[int, int]:
     """
     with transaction.atomic():
         due = Participation.objects.filter(dirty_seq__gt=F("scored_seq")).order_by("pk")
-        locked = due.select_for_update(of=("self",), skip_locked=True).select_related("program")
+        locked = due.select_for_update(of=("self",), skip_locked=True, no_key=True).select_related("program")
         participations = list(locked[:size])
         if not participations:
             return 0, 0

@@ -4,10 +4,10 @@ Each change carries a mark of its own until the facts carry it, in one transacti
 repeat notices nothing.
 """
 
-from collections import defaultdict
+from collections import defaultdict, deque
 from datetime import date
 
-from django.db import transaction
+from django.db import connection, transaction
 from django.db.models import F, Q
 
 from incentives.crm.models import ObjectState
@@ -20,6 +20,7 @@ from incentives.participants.models import Participant
 from incentives.programs.models import EnrollmentChange, Program, ProgramStop, Target
 
 AT_ONCE = 1000
+NO_FACT = Q(pk__in=[])
 
 
 def notice_changes() -> int:
@@ -28,8 +29,15 @@ def notice_changes() -> int:
 
 
 def credit_again(touched: Q) -> None:
-    """Make the facts due. The joins of `touched` may find a fact twice; it is marked once."""
+    """Make the facts due. The joins of `touched` may find a fact twice; it is marked once.
+
+    They are locked in id order, as receiving does, for an UPDATE alone takes them as it finds them; so call it once in a
+    transaction, before `mark_dirty`: facts before participations, as crediting does.
+    """
     ids = ObjectState.objects.filter(touched).values("pk")
+    if connection.features.has_select_for_update:
+        locked = ObjectState.objects.filter(pk__in=ids).select_for_update(no_key=True).order_by("pk")
+        deque(locked.values_list("pk").iterator(chunk_size=10_000), maxlen=0)
     ObjectState.objects.filter(pk__in=ids).update(changed_seq=F("changed_seq") + 1)
 
 
@@ -57,7 +65,7 @@ def notice_targets() -> int:
     if not due.exists():  # the usual case: no transaction, and SQLite's one write lock stays free
         return 0
     with transaction.atomic():
-        targets = list(due.select_for_update(of=("self",), skip_locked=True)[:5000])
+        targets = list(due.select_for_update(of=("self",), skip_locked=True, no_key=True)[:5000])
         found = participations_of((t.program_id, t.participant_id) for t in targets)
         mark_dirty(found.values())
         Target.objects.filter(pk__in=[t.pk for t in targets]).update(to_score=False)
@@ -76,7 +84,7 @@ def _also_named(running: Running, people: list[int]) -> Q:
     """Every fact near the program where its definitions name one of the people, else none."""
     named = Participant.objects.filter(pk__in=people) if running.named else Participant.objects.none()
     is_named = not {person.key for person in named}.isdisjoint(running.named)
-    return running.near() if is_named else Q(pk__in=[])
+    return running.near() if is_named else NO_FACT
 
 
 def notice_people() -> int:
@@ -86,7 +94,7 @@ def notice_people() -> int:
     if not due.exists():
         return 0
     with transaction.atomic():
-        locked = due.select_for_update(of=("self",), skip_locked=True)
+        locked = due.select_for_update(of=("self",), skip_locked=True, no_key=True)
         people = list(locked.values_list("pk", flat=True)[:AT_ONCE])
         if people:
             touched = about(people)
@@ -105,15 +113,17 @@ def notice_enrolments() -> int:
     if not due.exists():
         return 0
     with transaction.atomic():
-        marks = list(due.select_for_update(of=("self",), skip_locked=True)[:AT_ONCE])
+        marks = list(due.select_for_update(of=("self",), skip_locked=True, no_key=True)[:AT_ONCE])
         people: dict[int, list[int]] = defaultdict(list)
         for mark in marks:
             people[mark.program_id].append(mark.participant_id)
+        touched, own = NO_FACT, set()
         for running in running_programs():
             if mine := people.get(running.program.pk):
-                credit_again((running.near() & about(mine)) | _also_named(running, mine))
-                own = running.program.participations.filter(participant__in=mine)
-                mark_dirty(own.values_list("pk", flat=True))
+                touched |= (running.near() & about(mine)) | _also_named(running, mine)
+                own.update(running.program.participations.filter(participant__in=mine).values_list("pk", flat=True))
+        credit_again(touched)
+        mark_dirty(own)
         EnrollmentChange.objects.filter(pk__in=[mark.pk for mark in marks]).delete()
     return len(marks)
 
@@ -127,17 +137,19 @@ def notice_rates() -> int:
         return 0
     with transaction.atomic():
         lock_rates()
-        rates = list(due.select_for_update(of=("self",), skip_locked=True)[:AT_ONCE])
-        gone = list(former.select_for_update(of=("self",), skip_locked=True)[:AT_ONCE])
+        rates = list(due.select_for_update(of=("self",), skip_locked=True, no_key=True)[:AT_ONCE])
+        gone = list(former.select_for_update(of=("self",), skip_locked=True, no_key=True)[:AT_ONCE])
         into = {running.definition.currency for running in running_programs()}
         days: dict[str, list[tuple[date, date]]] = defaultdict(list)
         for rate in [*rates, *gone]:
             if rate.to_currency in into:
                 days[rate.currency].append((rate.starts_on, rate.ends_on))
+        touched = NO_FACT
         for currency, ranges in sorted(days.items()):
             for first, last in _joined(ranges):
                 near = Q(occurred_at__date__range=(first, last)) | Q(close_date__range=(first, last))
-                credit_again(near & Q(currency=currency))
+                touched |= near & Q(currency=currency)
+        credit_again(touched)
         ExchangeRate.objects.filter(pk__in=[rate.pk for rate in rates]).update(to_credit=False)
         FormerRate.objects.filter(pk__in=[rate.pk for rate in gone]).delete()
     return len(rates) + len(gone)
@@ -163,11 +175,13 @@ def notice_stops() -> int:
     if not due.exists():
         return 0
     with transaction.atomic():
-        stops = list(due.select_for_update(of=("self",), skip_locked=True)[:AT_ONCE])
+        stops = list(due.select_for_update(of=("self",), skip_locked=True, no_key=True)[:AT_ONCE])
         programs = {running.program.pk: running for running in running_programs()}
+        touched = NO_FACT
         for stop in stops:
             if running := programs.get(stop.program_id):
-                credit_again(running.near() & Q(received_at__gte=stop.stopped_at))
+                touched |= running.near() & Q(received_at__gte=stop.stopped_at)
+        credit_again(touched)
         ProgramStop.objects.filter(pk__in=[stop.pk for stop in stops]).update(to_credit=False)
     return len(stops)
 

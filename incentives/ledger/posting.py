@@ -126,7 +126,12 @@ def _apply(net: dict[int, int]) -> None:
     """
     if not net:
         return
-    locked = Account.objects.filter(pk__in=net).select_related(None).select_for_update(of=("self",)).order_by("pk")
+    locked = (
+        Account.objects.filter(pk__in=net)
+        .select_related(None)
+        .select_for_update(of=("self",), no_key=True)
+        .order_by("pk")
+    )
     for account in locked:
         if account.balance_minor + net[account.pk] < 0:
             raise InsufficientFunds(account, Money(-net[account.pk], account.currency), account.balance)

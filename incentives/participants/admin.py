@@ -2,20 +2,14 @@
 
 from django.contrib import admin
 
+from incentives.core.admin import ReadOnlyAdmin
 from incentives.participants.models import Participant, Partner, Team
 
 
-class LookOnly(admin.ModelAdmin):
+class LookOnly(ReadOnlyAdmin):
     """Changed under /participants/, which checks and records every change."""
 
-    def has_add_permission(self, request):
-        return False
-
-    def has_change_permission(self, request, obj=None):
-        return False
-
-    def has_delete_permission(self, request, obj=None):
-        return False
+    permission = "participants.view"
 
 
 @admin.register(Team)

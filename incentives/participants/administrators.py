@@ -27,7 +27,11 @@ def appoint(person: Participant, *, actor: User) -> tuple[User, bool]:
     if not actor.can("users.edit"):
         raise NotAllowed
     with transaction.atomic():
-        person = Participant.objects.select_for_update(of=("self",)).select_related("partner", "user").get(pk=person.pk)
+        person = (
+            Participant.objects.select_for_update(of=("self",), no_key=True)
+            .select_related("partner", "user")
+            .get(pk=person.pk)
+        )
         _check(person)
         user, invited = _account(person, actor)
         if person.user_id != user.pk:

@@ -51,7 +51,7 @@ def update_participant(person: Participant, *, actor=None, reason: str = "", **v
     """
     _require(actor)
     with transaction.atomic():
-        person = Participant.objects.select_for_update(of=("self",)).get(pk=person.pk)
+        person = Participant.objects.select_for_update(of=("self",), no_key=True).get(pk=person.pk)
         known, before = values_of(person), shown(person)
         _assign(person, values)
         now, after = values_of(person), shown(person)
@@ -213,7 +213,7 @@ def _write_group(group: Team | Partner, values: dict, actor, reason: str = "") -
     kind, new = type(group), group.pk is None
     with transaction.atomic():
         if not new:
-            group = kind.objects.select_for_update().get(pk=group.pk)
+            group = kind.objects.select_for_update(no_key=True).get(pk=group.pk)
         before = _group_shown(group)
         for name, value in values.items():
             if name not in GROUP_FIELDS[kind]:

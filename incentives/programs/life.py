@@ -29,7 +29,7 @@ def change_status(*, program: Program, new: str, actor, reason: str = "") -> Pro
     if not actor.can("programs.publish"):
         raise NotAllowed("Only a program manager may change programs.")
     with transaction.atomic():
-        program = Program.objects.select_for_update(of=("self",)).get(pk=program.pk)
+        program = Program.objects.select_for_update(of=("self",), no_key=True).get(pk=program.pk)
         if new not in BY_HAND.get(program.status, ()):
             raise IllegalTransition(program, Program.Status(new).label.lower())
         move(program, new, actor, reason, at=timezone.now())
@@ -91,7 +91,7 @@ MOVING = (S.SCHEDULED, S.ACTIVE, S.PAUSED, S.CLOSING)
 def _advance(program_id: int, now: datetime) -> int:
     steps = 0
     with transaction.atomic():
-        program = Program.objects.select_for_update(of=("self",)).get(pk=program_id)
+        program = Program.objects.select_for_update(of=("self",), no_key=True).get(pk=program_id)
         definition = last_definition(program)
         while step := next_by_date(program.status, definition, now):
             move(program, step[0], None, at=step[1])

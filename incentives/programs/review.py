@@ -112,7 +112,7 @@ def waiting_for(user) -> QuerySet[ProgramVersion]:
 
 
 def _locked(program: Program) -> tuple[Program, ProgramVersion]:
-    program = Program.objects.select_for_update(of=("self",)).select_related("budget").get(pk=program.pk)
+    program = Program.objects.select_for_update(of=("self",), no_key=True).select_related("budget").get(pk=program.pk)
     draft = program.versions.filter(published_at__isnull=True).first()
     if draft is None:
         raise CannotLaunch("There is nothing to publish: the program has no changed version.")

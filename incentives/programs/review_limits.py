@@ -47,7 +47,7 @@ def save_limit(*, currency: str, amount: Money, actor) -> ReviewLimit:
     if currency not in MINOR_DIGITS or amount.currency != currency or amount.minor < 0:
         raise ProgramInvalid("Expected a currency and an amount in it, zero or more.")
     with transaction.atomic():
-        row = ReviewLimit.objects.select_for_update().filter(currency=currency).first()
+        row = ReviewLimit.objects.select_for_update(no_key=True).filter(currency=currency).first()
         if row is not None and row.amount_minor == amount.minor:
             return row
         before = str(limit_for(currency))

@@ -56,7 +56,7 @@ def edit_draft(*, program: Program, document, actor, note: str = "") -> ProgramV
     _require(actor, "programs.edit")
     definition = parse_definition(document)
     with transaction.atomic():
-        program = Program.objects.select_for_update(of=("self",)).get(pk=program.pk)
+        program = Program.objects.select_for_update(of=("self",), no_key=True).get(pk=program.pk)
         if program.status in (S.CLOSED, S.ARCHIVED):
             raise IllegalTransition(program, "edited")
         _check_budget(definition.currency, program.budget)
@@ -96,7 +96,7 @@ def set_budget(*, program: Program, budget: Budget | None, actor) -> Program:
     _require(actor, "programs.edit")
     _check_budget(program.currency, budget)
     with transaction.atomic():
-        program = Program.objects.select_for_update(of=("self",)).get(pk=program.pk)
+        program = Program.objects.select_for_update(of=("self",), no_key=True).get(pk=program.pk)
         before = str(program.budget or "")
         _check_second_manager(program, budget, actor)
         program.budget = budget
@@ -121,7 +121,9 @@ def launch(*, program: Program, actor, starts_at: datetime | None = None, today:
     _require(actor, "programs.publish")
     now = timezone.now()
     with transaction.atomic():
-        program = Program.objects.select_for_update(of=("self",)).select_related("budget").get(pk=program.pk)
+        program = (
+            Program.objects.select_for_update(of=("self",), no_key=True).select_related("budget").get(pk=program.pk)
+        )
         draft = program.versions.filter(published_at__isnull=True).first()
         if draft is None:
             raise CannotLaunch("There is nothing to publish: the program has no changed version.")

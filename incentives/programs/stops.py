@@ -28,7 +28,11 @@ def resume_stopped(*, program: Program, actor, reason: str) -> ProgramStop:
         raise ProgramInvalid("Say in at most 300 characters why the program goes on.")
     with transaction.atomic():
         program = Program.objects.select_for_update(of=("self",), no_key=True).get(pk=program.pk)
-        stop = ProgramStop.objects.select_for_update(of=("self",)).filter(program=program, resumed_at=None).first()
+        stop = (
+            ProgramStop.objects.select_for_update(of=("self",), no_key=True)
+            .filter(program=program, resumed_at=None)
+            .first()
+        )
         if stop is None:
             raise ProgramInvalid(f"{program} is not stopped.")
         room = room_of(program)

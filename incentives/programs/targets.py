@@ -48,7 +48,7 @@ def set_targets(*, program: Program, rows: list[TargetRow], actor) -> dict[str, 
     with transaction.atomic():
         standing = {
             (t.participant_id, period_start(definition, t.period_start)): t
-            for t in program.targets.select_for_update(of=("self",))
+            for t in program.targets.select_for_update(of=("self",), no_key=True)
         }
         for row in rows:
             start = period_start(definition, row.period_start)
@@ -188,6 +188,7 @@ def _reason(person: Participant, first: date, last: date, days: Days) -> str:
 def prorate(*, program: Program, period_start: date, participants: set[int], actor) -> dict[str, int]:
     """Write the prorated targets of these participants (ids) as ordinary targets, with the reason. As set_targets; whom the
     period does not cut, or who has a problem, is left alone. A repeat changes nothing."""
+    _require(actor, "programs.edit")
     definition = parse_definition(program.current_definition)
     rows = [
         item.row

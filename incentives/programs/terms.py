@@ -33,7 +33,7 @@ def save_terms(*, program: Program, title: str, body: str, actor) -> Terms:
     if not title or not body or len(title) > 150 or len(body) > MOST:
         raise TermsInvalid(f"Give a title of up to 150 and a text of up to {MOST:,} characters.")
     with transaction.atomic():
-        program = Program.objects.select_for_update(of=("self",)).get(pk=program.pk)
+        program = Program.objects.select_for_update(of=("self",), no_key=True).get(pk=program.pk)
         draft = draft_of(program) or Terms(program=program, number=_next_number(program))
         before = draft.digest
         draft.title, draft.body, draft.digest, draft.edited_by = title, body, digest_of(title, body), actor
@@ -60,7 +60,7 @@ def publish_terms(
     """
     _require(actor, "programs.publish")
     with transaction.atomic():
-        program = Program.objects.select_for_update(of=("self",)).get(pk=program.pk)
+        program = Program.objects.select_for_update(of=("self",), no_key=True).get(pk=program.pk)
         terms = draft_of(program)
         if terms is None:
             raise TermsInvalid("There is nothing to publish. Write the next text first.")
@@ -95,7 +95,7 @@ def accept(*, terms: Terms, user, seen_digest: str, ip_address: str | None = Non
     if participant is None or not user.can("me.view"):
         raise NotAllowed("Only the participant accepts terms.")
     with transaction.atomic():
-        program = Program.objects.select_for_update(of=("self",)).get(pk=terms.program_id)
+        program = Program.objects.select_for_update(of=("self",), no_key=True).get(pk=terms.program_id)
         standing = TermsAcceptance.objects.filter(terms=terms, participant=participant).first()
         if standing is not None:
             return standing

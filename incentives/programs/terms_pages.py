@@ -178,9 +178,9 @@ class AcceptancesPage(ProgramPart, ListPage):
         return (Tab("waiting", _("Not yet"), ~done), Tab("accepted", _("Accepted"), done), Tab("all", _("All")))
 
     def get_queryset(self):
-        if self.required is None:
-            return Participant.objects.none()
-        return asked(self.program, self.definition).annotate(since=Value(self.required.since))
+        since = self.required.since if self.required else 0
+        rows = asked(self.program, self.definition).annotate(since=Value(since))
+        return rows if self.required else rows.none()
 
     def get_context(self) -> dict:
         return self.frame()

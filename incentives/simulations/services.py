@@ -270,6 +270,7 @@ def cancel(*, simulation: Simulation, actor) -> Simulation:
 
 def repeat(*, simulation: Simulation, actor) -> Simulation:
     """Queue the same once more, with facts, people, targets and rates as they are now. Raises as start."""
+    _require(actor, "programs.simulate")
     found = {
         candidate.position: Source(candidate.document, candidate.label, candidate.program, candidate.version)
         for candidate in simulation.candidates.select_related("program", "version")

@@ -175,6 +175,8 @@ def add_proof(*, claim_id: int, file, actor) -> ClaimProof:
 
     Raises: NotAllowed, IllegalTransition, BadProof, ProofNotStored; nothing is kept then.
     """
+    if not actor.can("claims.submit"):
+        raise NotAllowed
     checked = proofs.check(file)
     name = storage.store(checked.content)
     try:

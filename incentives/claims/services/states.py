@@ -21,7 +21,7 @@ REASONED = (Status.RETURNED, Status.REJECTED, Status.REVERSED)
 def locked(claim_id: int, seen_version: int | None) -> Claim:
     """The claim, locked, as somebody saw it. Raises ChangedMeanwhile when it is another version by now."""
     related = ("program", "partner", "participant__partner", "participant__team", "reviewer")
-    claim = Claim.objects.select_for_update(of=("self",)).select_related(*related).get(pk=claim_id)
+    claim = Claim.objects.select_for_update(of=("self",), no_key=True).select_related(*related).get(pk=claim_id)
     if seen_version is not None and claim.version != seen_version:
         raise ChangedMeanwhile(what_happened(claim))
     return claim

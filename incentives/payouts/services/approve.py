@@ -153,7 +153,7 @@ def approve_automatically(payout: Payout, policy_name: str) -> None:
 def locked(payout_id: int) -> Payout:
     """The payout with its row locked and what deciding reads."""
     related = ("budget", "program", "participant")
-    return Payout.objects.select_for_update(of=("self",)).select_related(*related).get(pk=payout_id)
+    return Payout.objects.select_for_update(of=("self",), no_key=True).select_related(*related).get(pk=payout_id)
 
 
 def _require_open(payout: Payout, becoming: str) -> None:

@@ -139,7 +139,7 @@ def build_one(plan: Plan, participation_id: int, actor, result: BuildResult) -> 
     """Build for one participation in one transaction, so that a refusal for one leaves the others alone."""
     with transaction.atomic():
         participation = (
-            Participation.objects.select_for_update(of=("self",))
+            Participation.objects.select_for_update(of=("self",), no_key=True)
             .select_related("participant", "program")
             .get(pk=participation_id)
         )

@@ -25,7 +25,7 @@ def delegate(*, actor, deputy, starts_on: date, ends_on: date, reason: str = "")
         raise NotAllowed("Only somebody who approves payouts has a deputy.")
     _check(actor, deputy, starts_on, ends_on)
     with transaction.atomic():
-        User.objects.select_for_update(of=("self",)).get(pk=actor.pk)  # two requests of one person at once
+        User.objects.select_for_update(of=("self",), no_key=True).get(pk=actor.pk)  # two requests of one person at once
         standing = Delegation.objects.filter(delegator=actor, revoked_at__isnull=True)
         if standing.filter(starts_on__lte=ends_on, ends_on__gte=starts_on).exists():
             raise DelegationInvalid("You have a deputy on some of these days. Take that back first.")

@@ -28,7 +28,7 @@ def escalate(now: datetime | None = None, limit: int = 500) -> int:
 
 def _open(payout_id: int) -> int:
     with transaction.atomic():
-        payout = Payout.objects.select_for_update(of=("self",)).get(pk=payout_id)
+        payout = Payout.objects.select_for_update(of=("self",), no_key=True).get(pk=payout_id)
         step = Approval.objects.filter(payout=payout).count()
         if payout.status != Payout.Status.SUBMITTED or step >= len(payout.steps):
             return 0

@@ -32,7 +32,7 @@ def place_hold(*, payout_id: int, actor, reason: str) -> Hold:
     if not reason.strip():
         raise ReasonNeeded
     with transaction.atomic():
-        payout = Payout.objects.select_for_update(of=("self",)).get(pk=payout_id)
+        payout = Payout.objects.select_for_update(of=("self",), no_key=True).get(pk=payout_id)
         if payout.status != Payout.Status.SUBMITTED:
             raise IllegalTransition(payout, "held; only a payout awaiting approval can")
         hold, created = Hold.objects.get_or_create(
@@ -65,7 +65,11 @@ def lift_hold(*, hold_id: int, actor, reason: str) -> Hold:
     if not reason.strip():
         raise ReasonNeeded
     with transaction.atomic():
-        hold = Hold.objects.select_for_update(of=("self",)).select_related("payout__participant").get(pk=hold_id)
+        hold = (
+            Hold.objects.select_for_update(of=("self",), no_key=True)
+            .select_related("payout__participant")
+            .get(pk=hold_id)
+        )
         _require_may_lift(hold, actor)
         if hold.lifted_at is None:
             hold.lifted_at, hold.lifted_by, hold.lifted_reason = timezone.now(), actor, reason.strip()[:300]

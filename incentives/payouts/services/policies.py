@@ -35,7 +35,7 @@ def save_policy(*, actor, policy: ApprovalPolicy | None = None, **values) -> App
     _check(values, policy)
     with transaction.atomic():
         if policy is not None:
-            policy = ApprovalPolicy.objects.select_for_update(of=("self",)).get(pk=policy.pk)
+            policy = ApprovalPolicy.objects.select_for_update(of=("self",), no_key=True).get(pk=policy.pk)
         before = _shown(policy) if policy else {}
         row = policy or ApprovalPolicy()
         for name in FIELDS:

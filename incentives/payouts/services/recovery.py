@@ -37,7 +37,7 @@ CAME_BACK = "It counts again, so its write-off was taken back."
 def adjust_recoverable(participation: Participation, *, kind: str = "recovered") -> None:
     """Bring `recoverable` and the write-offs to what the facts and the delivered payouts say, by the program's policy.
 
-    Call it in the transaction that changed either. `kind` names in the ledger why less is recoverable: `recovered` (a payout
+    Call it in the transaction that changed either, with the participation locked before any account. `kind` names in the ledger why less is recoverable: `recovered` (a payout
     that withheld was delivered) or `earned_again`. A repeat finds nothing to move.
     """
     over = overpaid_by_ground(participation)
@@ -66,7 +66,7 @@ class _Book:
         self.participation, self.currency = participation, participation.program.currency
         owner = str(participation.public_id)
         own = accounts.participant_accounts([(owner, self.currency)])[owner]
-        self.inside = Account.objects.select_for_update().get(pk=own[accounts.RECOVERABLE].pk)
+        self.inside = Account.objects.select_for_update(no_key=True).get(pk=own[accounts.RECOVERABLE].pk)
         self.row, _ = Recovery.objects.get_or_create(participation=participation)
         self.recoverable = self.inside.balance_minor
         self.n = self.inside.postings_in.count() + self.inside.postings_out.count()
@@ -219,7 +219,7 @@ def approve_write_off(*, write_off: WriteOff, actor) -> WriteOff:
     _require(actor, "recovery.approve", write_off.participation)
     with transaction.atomic():
         participation = _locked(write_off.participation_id)
-        row = WriteOff.objects.select_for_update(of=("self",)).get(pk=write_off.pk)
+        row = WriteOff.objects.select_for_update(of=("self",), no_key=True).get(pk=write_off.pk)
         if row.status == S.APPROVED:
             return row
         if actor.pk in _makers(row):
@@ -252,7 +252,7 @@ def _end(write_off: WriteOff, status: str, actor, reason: str) -> WriteOff:
     if not reason.strip():
         raise ReasonNeeded("Give a reason: it is kept in the audit trail.")
     with transaction.atomic():
-        row = WriteOff.objects.select_for_update(of=("self",)).get(pk=write_off.pk)
+        row = WriteOff.objects.select_for_update(of=("self",), no_key=True).get(pk=write_off.pk)
         if row.status != status:
             _decide(row, status, actor, reason)
             audit.record(f"write_off.{status}", row, actor=actor, after={"amount": str(row.amount)}, reason=reason)
@@ -349,5 +349,5 @@ def _look_again(participation: Participation) -> None:
 
 
 def _locked(participation_id: int) -> Participation:
-    rows = Participation.objects.select_for_update(of=("self",)).select_related("program", "participant")
+    rows = Participation.objects.select_for_update(of=("self",), no_key=True).select_related("program", "participant")
     return rows.get(pk=participation_id)

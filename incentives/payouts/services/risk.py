@@ -151,7 +151,7 @@ def limits(*kinds: str, program_id: int | None) -> list[RiskRule]:
     that one built. On SQLite one writer works at a time."""
     rows = RiskRule.objects.filter(kind__in=kinds, is_active=True)
     rows = rows.filter(Q(program__isnull=True) | Q(program=program_id))
-    return list(rows.select_for_update(of=("self",)).order_by("pk"))
+    return list(rows.select_for_update(of=("self",), no_key=True).order_by("pk"))
 
 
 def velocity(payout: Payout) -> Iterable[Found]:

@@ -20,7 +20,7 @@ def save_rule(*, actor, rule: RiskRule | None = None, **values) -> RiskRule:
     """
     require(actor, "change limits and domains")
     with transaction.atomic():
-        row = RiskRule.objects.select_for_update(of=("self",)).get(pk=rule.pk) if rule else RiskRule()
+        row = RiskRule.objects.select_for_update(of=("self",), no_key=True).get(pk=rule.pk) if rule else RiskRule()
         before = shown(row) if rule else {}
         for name in FIELDS:
             if name in values:

@@ -6,6 +6,7 @@ from datetime import UTC
 
 from django.dispatch import receiver
 
+from incentives.earnings.models import Participation
 from incentives.ledger import accounts
 from incentives.ledger.models import Account
 from incentives.ledger.posting import Move, post_all
@@ -21,9 +22,14 @@ S = RewardOrder.State
 
 @receiver(order_changed, dispatch_uid="payouts.settle")
 def on_order_changed(sender, order: RewardOrder, old: str, new: str, **kwargs) -> None:
-    """Move the payout along with its order. A repeat changes nothing: the arrows and the posting key refuse it."""
+    """Move the payout along with its order. A repeat changes nothing: the arrows and the posting key refuse it.
+
+    Locks as everybody does, so that nobody waits in a circle: the order, the participation, its payouts, the accounts.
+    """
+    if new == S.COMPLETED:
+        list(Participation.objects.select_for_update(of=("self",), no_key=True).filter(payouts__order=order))
     payout = (
-        Payout.objects.select_for_update(of=("self",))
+        Payout.objects.select_for_update(of=("self",), no_key=True)
         .select_related("budget", "program", "participation")
         .filter(order=order)
         .first()

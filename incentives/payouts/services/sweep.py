@@ -24,6 +24,7 @@ from incentives.payouts.services.netting import (
 from incentives.payouts.services.recovery import adjust_recoverable, ask_by_policy
 from incentives.payouts.services.risk import refresh_contact_keys
 from incentives.payouts.services.scheduled import build_scheduled
+from incentives.programs.models import Program
 
 log = logging.getLogger(__name__)
 FACTS_CHANGED = "The facts it paid for changed; what is still earned is due again."
@@ -46,24 +47,39 @@ def follow_up(limit: int = 1000) -> dict[str, int]:
 
 
 def _look_at(participation_id: int, plans: dict) -> tuple[int, int]:
+    """Withdraw first, build in a transaction of its own: withdrawing locks the budget's accounts, and building locks limits
+    and tax details before it comes to them. A repeat after a crash between the two finds what is left."""
     with transaction.atomic():
-        locked = Participation.objects.select_for_update(of=("self",), skip_locked=True).select_related("program")
-        participation = locked.filter(pk=participation_id, scored_seq__gt=F("paid_seq")).first()
+        locked = Participation.objects.select_for_update(of=("self",), skip_locked=True, no_key=True)
+        due = locked.select_related("program").filter(pk=participation_id, scored_seq__gt=F("paid_seq"))
+        participation = due.first()
         if participation is None:
             return 0, 0
         adjust_recoverable(participation, kind="earned_again")
         withdrawn = _withdraw_unearned(participation)
         ask_by_policy(participation)
-        built = _build_instant(participation, plans)
-        Participation.objects.filter(pk=participation_id).update(paid_seq=participation.scored_seq)
-    return built, withdrawn
+        plan = _plan_of(participation.program, plans)
+        if plan is None:
+            _looked(participation)
+            return 0, withdrawn
+    result = BuildResult()
+    with transaction.atomic():
+        build_one(plan, participation_id, None, result)
+        _looked(participation)
+    return len(result.payouts), withdrawn
+
+
+def _looked(participation: Participation) -> None:
+    """Up to the score that was read: one that came meanwhile is still due."""
+    seq = participation.scored_seq
+    Participation.objects.filter(pk=participation.pk, paid_seq__lt=seq).update(paid_seq=seq)
 
 
 def _withdraw_unearned(participation: Participation) -> int:
     """Cancel payouts that await approval, newest first: those that pay for something no longer earned, and as many more as
     needed until what they pay is what may be paid beside the payouts that left already."""
     waiting = participation.payouts.filter(status=Payout.Status.SUBMITTED).order_by("-pk")
-    waiting = list(waiting.select_for_update(of=("self",)).select_related("budget", "program"))
+    waiting = list(waiting.select_for_update(of=("self",), no_key=True).select_related("budget", "program"))
     if not waiting:
         return 0
     over = sum(payout.amount_minor for payout in waiting) - max(0, netting_of(participation, states=LEFT).due)
@@ -91,22 +107,17 @@ def _paying_for_lost(participation: Participation) -> set[int]:
     return {pk for pk, fact, day in rows if ground_of(fact, day) in lost}
 
 
-def _build_instant(participation: Participation, plans: dict) -> int:
-    """Instant programs pay as soon as something is due. What cannot be built stands on the program's page."""
-    program = participation.program
+def _plan_of(program: Program, plans: dict):
+    """Instant programs pay as soon as something is due; None for others. What cannot be built stands on the program's page."""
     if (program.current_definition.get("payout") or {}).get("when") != "instant":
-        return 0
+        return None
     if program.pk not in plans:
         try:
             plans[program.pk] = plan_for(program)
         except CannotBuild as exc:
             log.info("program %s builds no payouts: %s", program.public_id, exc.code)
             plans[program.pk] = None
-    if plans[program.pk] is None:
-        return 0
-    result = BuildResult()
-    build_one(plans[program.pk], participation.pk, None, result)
-    return len(result.payouts)
+    return plans[program.pk]
 
 
 def expire_waiting(limit: int = 200) -> int:
@@ -122,9 +133,9 @@ def expire_waiting(limit: int = 200) -> int:
     overdue = Payout.objects.filter(~Exists(stopped), status=Payout.Status.SUBMITTED, expires_at__lt=now)
     for pk, whose in overdue.order_by("pk").values_list("pk", "participation")[:limit]:
         with transaction.atomic():
-            owners = Participation.objects.select_for_update(of=("self",)).select_related("program")
+            owners = Participation.objects.select_for_update(of=("self",), no_key=True).select_related("program")
             owner = owners.get(pk=whose)  # locked before its payout, as everybody does who builds
-            locked = Payout.objects.select_for_update(of=("self",)).select_related("budget", "program")
+            locked = Payout.objects.select_for_update(of=("self",), no_key=True).select_related("budget", "program")
             payout = locked.filter(~Exists(stopped), pk=pk, status=Payout.Status.SUBMITTED).first()
             if payout is not None:
                 withdraw(payout, Payout.Status.EXPIRED, reason="Nobody decided within 30 days.")

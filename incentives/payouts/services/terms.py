@@ -23,7 +23,11 @@ def follow_terms(sender, program, participant, **_more) -> None:
     rows = rows if participant is None else rows.filter(participant=participant)
     wanted = terms.required(program)
     known: dict[int, bool] = {}
-    locked = rows.select_for_update(of=("self",)).select_related("participant", "program", "budget").order_by("pk")
+    locked = (
+        rows.select_for_update(of=("self",), no_key=True)
+        .select_related("participant", "program", "budget")
+        .order_by("pk")
+    )
     for payout in locked:
         person = payout.participant
         if person.pk not in known:

@@ -37,7 +37,7 @@ def lock_profile(participant) -> TaxProfile:
     Whoever counts a person's year holds this lock, so that two payouts built at once see each other (SQLite: one writer
     works at a time anyway).
     """
-    locked = TaxProfile.objects.select_for_update(of=("self",))
+    locked = TaxProfile.objects.select_for_update(of=("self",), no_key=True)
     profile = locked.filter(participant=participant).first()
     if profile is None:
         TaxProfile.objects.get_or_create(participant=participant)
