@@ -34,3 +34,10 @@ class BudgetInvalid(DomainError):
 
 class RateInvalid(DomainError):
     code = "rate_invalid"
+
+
+class SameHands(DomainError):
+    """Somebody would decide what they proposed themselves (promise 6)."""
+
+    code = "same_hands"
+    status = 403

@@ -2,12 +2,23 @@
 
 from django.urls import path
 
-from incentives.ledger import rate_views, views
+from incentives.ledger import rate_views, transfer_views, views
 
 app_name = "ledger"
 urlpatterns = [
     path("budgets/", views.BudgetsPage.as_view(), name="budgets"),
     path("budgets/new/", views.NewBudgetPage.as_view(), name="new"),
+    path("budgets/transfers/", transfer_views.TransfersPage.as_view(), name="transfers"),
+    path("budgets/transfers/<uuid:public_id>/", transfer_views.TransferPage.as_view(), name="transfer"),
+    path("budgets/transfers/<uuid:public_id>/approve/", transfer_views.ApprovePage.as_view(), name="approve-transfer"),
+    path("budgets/transfers/<uuid:public_id>/decline/", transfer_views.DeclinePage.as_view(), name="decline-transfer"),
+    path(
+        "budgets/transfers/<uuid:public_id>/withdraw/",
+        transfer_views.WithdrawTransferPage.as_view(),
+        name="withdraw-transfer",
+    ),
+    path("budgets/<uuid:public_id>/transfer/", transfer_views.ProposePage.as_view(), name="propose-transfer"),
+    path("budgets/<uuid:public_id>/place/", transfer_views.PlacePage.as_view(), name="place"),
     path("budgets/<uuid:public_id>/", views.BudgetPage.as_view(), name="budget"),
     path("budgets/<uuid:public_id>/fund/", views.FundPage.as_view(), name="fund"),
     path("budgets/<uuid:public_id>/withdraw/", views.WithdrawPage.as_view(), name="withdraw"),

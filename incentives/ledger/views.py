@@ -12,11 +12,11 @@ from django.utils.translation import gettext_lazy as _
 from incentives.core.listing import ActionPage, Column, Link, ListPage, Since, Tab, Until
 from incentives.core.pages import crumbs
 from incentives.core.templatetags.laurel import money_text
-from incentives.ledger import services
+from incentives.ledger import services, tree
 from incentives.ledger.errors import BudgetInvalid, KeyReused
 from incentives.ledger.forms import BudgetForm, MovementForm
 from incentives.ledger.models import Budget, Posting
-from incentives.ledger.selectors import BudgetFigures, budget_figures, postings_of, visible_budgets, with_buckets
+from incentives.ledger.selectors import BudgetFigures, budget_figures, postings_of, visible_budgets
 from rewards.money import Money
 
 PARENT = (_("Budgets"), "ledger:budgets")
@@ -36,6 +36,7 @@ KINDS = {
     "settle": _("Spent"),
     "release": _("Released"),
     "resolve": _("Settled"),
+    "transfer": _("Transferred"),
 }
 
 
@@ -52,6 +53,17 @@ def note_of(posting: Posting) -> str:
     prefix, _colon, rest = posting.key.partition(":")
     reference = rest.partition(":")[2] if prefix in {"alloc", "unalloc"} else ""
     return " · ".join(dict.fromkeys(text for text in (reference, posting.memo) if text))
+
+
+def place_and_owner(budget: Budget) -> str:
+    """The budgets above it, from the top, and whose it is."""
+    above = " › ".join(b.name for b in tree.path_of(budget))
+    return " · ".join(text for text in (above, str(budget.owner or "")) if text)
+
+
+def end_of(account, budget: Budget) -> str:
+    """One end of a posting as the budget's page names it: a bucket, or another budget."""
+    return account.budget.name if account.budget_id not in (None, budget.pk) else bucket_name(account.bucket)
 
 
 def figures_of(budget) -> BudgetFigures:
@@ -75,19 +87,24 @@ class BudgetFilters(django_filters.FilterSet):
 class BudgetsPage(ListPage):
     permission = "budgets.view"
     title = _("Budgets")
-    lead = _("Money set aside for programs. What is allocated is available, reserved, committed or spent.")
+    lead = _(
+        "Money set aside for programs: available, reserved, committed or spent. A budget above others shows their sums with its own."
+    )
     search = ("name", "note", "owner__name")
     search_hint = _("Name, note or owner")
     filterset_class = BudgetFilters
     default_sort = "name"
     tabs = (Tab("active", _("Active"), Q(is_active=True)), Tab("inactive", _("Inactive"), Q(is_active=False)))
-    actions = (Link(_("New budget"), "ledger:new", "budgets.fund", "plus", primary=True),)
+    actions = (
+        Link(_("Transfers"), "ledger:transfers", "budgets.view", "budgets"),
+        Link(_("New budget"), "ledger:new", "budgets.fund", "plus", primary=True),
+    )
     export_name = "budgets"
     empty_icon, empty_title = "budgets", _("No budget yet")
     empty_text = _("Finance makes budgets and funds them; programs are paid from them.")
     empty_action = Link(_("New budget"), "ledger:new", "budgets.fund")
     columns = (
-        Column("name", _("Budget"), link=True, sort="name", note="owner.name"),
+        Column("name", _("Budget"), link=True, sort=tree.TREE_ORDER, note=place_and_owner),
         Column("currency", _("Currency"), screen=False),
         _column("allocated", _("Allocated"), phone="more"),
         _column("available", _("Available"), phone="value"),
@@ -95,10 +112,12 @@ class BudgetsPage(ListPage):
         _column("committed", _("Committed")),
         _column("spent", _("Spent")),
         Column("used", _("Used"), figures_of, template="ledger/_used.html", export=False),
+        Column("parent", _("Under"), "parent.name", screen=False),
     )
 
     def get_queryset(self):
-        return with_buckets(visible_budgets(self.request.user)).select_related("owner")
+        found = tree.in_tree_order(tree.with_tree_sums(visible_budgets(self.request.user)))
+        return found.select_related("owner", tree.PARENTS)
 
 
 class PostingFilters(django_filters.FilterSet):
@@ -126,20 +145,23 @@ class BudgetPage(ListPage):
     default_sort = "-posted"
     empty_icon, empty_title = "budgets", _("Nothing was posted yet")
     empty_text = _("Fund the budget; then payouts can be reserved from it.")
-    columns = (
-        Column("kind", _("What happened"), lambda row: kind_name(row.kind), sort="kind", note=note_of),
-        Column("source", _("From"), lambda row: bucket_name(row.source.bucket)),
-        Column("destination", _("To"), lambda row: bucket_name(row.destination.bucket)),
-        Column("actor", _("Who"), lambda row: row.actor or "Laurel", sort="actor__name"),
-        Column("posted", _("When"), "posted_at", kind="time", sort=("posted_at", "pk")),
-        Column("amount", _("Amount"), kind="money", sort="amount_minor"),
-        Column("cause", _("Cause"), screen=False),
-        Column("key", _("Key"), screen=False),
-    )
+
+    @cached_property
+    def columns(self):
+        return (
+            Column("kind", _("What happened"), lambda row: kind_name(row.kind), sort="kind", note=note_of),
+            Column("source", _("From"), lambda row: end_of(row.source, self.budget)),
+            Column("destination", _("To"), lambda row: end_of(row.destination, self.budget)),
+            Column("actor", _("Who"), lambda row: row.actor or "Laurel", sort="actor__name"),
+            Column("posted", _("When"), "posted_at", kind="time", sort=("posted_at", "pk")),
+            Column("amount", _("Amount"), kind="money", sort="amount_minor"),
+            Column("cause", _("Cause"), screen=False),
+            Column("key", _("Key"), screen=False),
+        )
 
     @cached_property
     def budget(self) -> Budget:
-        found = visible_budgets(self.request.user).select_related("owner")
+        found = visible_budgets(self.request.user).select_related("owner", tree.PARENTS)
         return get_object_or_404(found, public_id=self.kwargs["public_id"])
 
     @property
@@ -158,7 +180,8 @@ class BudgetPage(ListPage):
             "budget": self.budget,
             "figures": budget_figures([self.budget])[self.budget.pk],
             "programs": list(self.budget.programs.all()[:50]),
-            "crumbs": crumbs(PARENT),
+            "children": [(b, figures_of(b)) for b in tree.with_tree_sums(self.budget.children.order_by("name"))[:50]],
+            "crumbs": crumbs(PARENT, *((b.name, b.get_absolute_url()) for b in tree.path_of(self.budget))),
         }
 
 

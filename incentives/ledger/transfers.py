@@ -1,0 +1,150 @@
+"""Available money moved from one budget to another: one person of finance proposes, another decides."""
+
+from django.db import transaction
+from django.db.models import Q
+from django.utils import timezone
+
+from incentives.core import audit
+from incentives.core.errors import IllegalTransition, NotAllowed
+from incentives.ledger import accounts
+from incentives.ledger.errors import BudgetInvalid, SameHands
+from incentives.ledger.models import Budget, BudgetTransfer
+from incentives.ledger.posting import post
+from incentives.ledger.services import MOST
+from rewards.money import Money
+
+S = BudgetTransfer.Status
+WAITING = Q(status=S.PROPOSED)
+
+
+def visible_transfers(user):
+    return BudgetTransfer.objects.all() if user.can("budgets.view") else BudgetTransfer.objects.none()
+
+
+def propose(*, source: Budget, destination: Budget, amount: Money, reason: str, actor) -> BudgetTransfer:
+    """Ask for `amount` (minor units) to be moved. Nothing is held until somebody else approves it.
+
+    Raises NotAllowed, BudgetInvalid (same budget, currencies differ, amount not positive or absurd, no reason, inactive).
+    """
+    _require(actor)
+    reason = " ".join(reason.split())[:200]
+    _check(source, destination, amount, reason)
+    with transaction.atomic():
+        transfer = BudgetTransfer.objects.create(
+            source=source,
+            destination=destination,
+            amount_minor=amount.minor,
+            currency=amount.currency,
+            reason=reason,
+            proposed_by=actor,
+        )
+        audit.record("transfer.proposed", transfer, actor=actor, reason=reason, after=_told(transfer))
+    return transfer
+
+
+def approve(*, transfer: BudgetTransfer, actor) -> BudgetTransfer:
+    """Move the money. A repeat on an approved transfer returns it unchanged.
+
+    Raises NotAllowed, SameHands (the proposer), InsufficientFunds (it stays proposed), IllegalTransition.
+    Source: docs/architecture.md, promises 5 and 6.
+    """
+    _require(actor)
+    with transaction.atomic():
+        transfer = _locked(transfer)
+        if transfer.status == S.APPROVED:
+            return transfer
+        _another(transfer, actor)
+        _decide(transfer, S.APPROVED, actor)
+        post(
+            f"transfer:{transfer.public_id}",
+            transfer.amount,
+            accounts.budget_accounts(transfer.source)[accounts.AVAILABLE],
+            accounts.budget_accounts(transfer.destination)[accounts.AVAILABLE],
+            kind="transfer",
+            cause=f"transfer:{transfer.public_id}",
+            memo=transfer.reason,
+            actor=actor,
+        )
+    return transfer
+
+
+def decline(*, transfer: BudgetTransfer, actor, note: str) -> BudgetTransfer:
+    """Refuse it, with a reason; nothing moves. A repeat changes nothing. Raises NotAllowed, SameHands, IllegalTransition."""
+    _require(actor)
+    with transaction.atomic():
+        transfer = _locked(transfer)
+        if transfer.status != S.DECLINED:
+            _another(transfer, actor)
+            _decide(transfer, S.DECLINED, actor, note)
+    return transfer
+
+
+def withdraw(*, transfer: BudgetTransfer, actor, note: str = "") -> BudgetTransfer:
+    """Take one's own proposal back. A repeat changes nothing. Raises NotAllowed (somebody else's), IllegalTransition."""
+    _require(actor)
+    with transaction.atomic():
+        transfer = _locked(transfer)
+        if transfer.proposed_by_id != actor.pk:
+            raise NotAllowed("Only the person who proposed a transfer may withdraw it; decline it instead.")
+        if transfer.status != S.WITHDRAWN:
+            _decide(transfer, S.WITHDRAWN, actor, note)
+    return transfer
+
+
+def _locked(transfer: BudgetTransfer) -> BudgetTransfer:
+    rows = BudgetTransfer.objects.select_for_update(of=("self",)).select_related("source", "destination")
+    return rows.get(pk=transfer.pk)
+
+
+def _decide(transfer: BudgetTransfer, new: str, actor, note: str = "") -> None:
+    """The only code that changes a status. The row must still be as it was read: right without row locks as well."""
+    old = transfer.status
+    if new not in BudgetTransfer.NEXT.get(old, ()):
+        raise IllegalTransition(transfer, S(new).label.lower())
+    values = {"status": new, "decided_by": actor, "decided_at": timezone.now(), "note": note.strip()[:200]}
+    if not BudgetTransfer.objects.filter(pk=transfer.pk, status=old).update(**values):
+        raise IllegalTransition(transfer, S(new).label.lower())
+    for name, value in values.items():
+        setattr(transfer, name, value)
+    audit.record(
+        f"transfer.{new}",
+        transfer,
+        actor=actor,
+        reason=note,
+        before={"status": old},
+        after={"status": new, **_told(transfer)},
+    )
+
+
+def _another(transfer: BudgetTransfer, actor) -> None:
+    if transfer.proposed_by_id == actor.pk:
+        raise SameHands("You proposed this transfer; another person of finance must decide it. You may withdraw it.")
+
+
+def _told(transfer: BudgetTransfer) -> dict:
+    return {"from": str(transfer.source), "to": str(transfer.destination), "amount": str(transfer.amount)}
+
+
+def _require(actor) -> None:
+    if not actor.can("budgets.fund"):
+        raise NotAllowed("Only finance may move money between budgets.")
+
+
+def _check(source: Budget, destination: Budget, amount: Money, reason: str) -> None:
+    if source.pk == destination.pk:
+        raise BudgetInvalid("Choose two different budgets.")
+    if source.currency != destination.currency:
+        raise BudgetInvalid(
+            f"{source.name} is kept in {source.currency} and {destination.name} in {destination.currency}. "
+            "Money moves between budgets of one currency only."
+        )
+    if amount.currency != source.currency:
+        raise BudgetInvalid(f"{source.name} is kept in {source.currency}; the amount is in {amount.currency}.")
+    if not destination.is_active:
+        raise BudgetInvalid(f"{destination.name} is inactive. Choose a budget in use.")
+    if amount.minor <= 0:
+        raise BudgetInvalid("Give an amount above zero.")
+    if amount.decimal > MOST:
+        raise BudgetInvalid(f"{amount} is more than one movement may carry ({MOST:,}). Check the number.")
+    if not reason:
+        raise BudgetInvalid("Say why the money should move; the person who decides reads it.")
