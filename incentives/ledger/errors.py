@@ -41,3 +41,14 @@ class SameHands(DomainError):
 
     code = "same_hands"
     status = 403
+
+
+class SecondPersonNeeded(DomainError):
+    """More than one person may fund alone; propose it, and another person of finance confirms."""
+
+    code = "second_person_needed"
+    status = 403
+
+
+class DepositInvalid(DomainError):
+    code = "deposit_invalid"

@@ -1,7 +1,7 @@
 """Budgets as a tree: company, region, program. A budget's sums are its own money and that of everything below it."""
 
 from django.db import transaction
-from django.db.models import Case, F, OuterRef, Subquery, Sum, Value, When
+from django.db.models import Case, F, OuterRef, Q, Subquery, Sum, Value, When
 from django.db.models.functions import Coalesce
 
 from incentives.core import audit
@@ -24,6 +24,14 @@ def path_of(budget: Budget) -> list[Budget]:
         budget = budget.parent
         above.insert(0, budget)
     return above
+
+
+def below(budget: Budget) -> list[Budget]:
+    """Everything below a budget, in one query."""
+    under = Q()
+    for path in _UP[1:]:
+        under |= Q(**{path: budget})
+    return list(Budget.objects.filter(under))
 
 
 def in_tree_order(budgets):

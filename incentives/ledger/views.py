@@ -3,7 +3,7 @@
 from functools import cached_property
 
 import django_filters
-from django.db.models import Q
+from django.db.models import Prefetch, Q
 from django.shortcuts import get_object_or_404
 from django.urls import reverse
 from django.utils.translation import gettext
@@ -12,10 +12,10 @@ from django.utils.translation import gettext_lazy as _
 from incentives.core.listing import ActionPage, Column, Link, ListPage, Since, Tab, Until
 from incentives.core.pages import crumbs
 from incentives.core.templatetags.laurel import money_text
-from incentives.ledger import services, tree
-from incentives.ledger.errors import BudgetInvalid, KeyReused
+from incentives.ledger import alerts, panels, services, transfers, tree
+from incentives.ledger.errors import BudgetInvalid, KeyReused, SecondPersonNeeded
 from incentives.ledger.forms import BudgetForm, MovementForm
-from incentives.ledger.models import Budget, Posting
+from incentives.ledger.models import Budget, BudgetAlert, BudgetTransfer, Posting
 from incentives.ledger.selectors import BudgetFigures, budget_figures, postings_of, visible_budgets
 from rewards.money import Money
 
@@ -56,9 +56,19 @@ def note_of(posting: Posting) -> str:
 
 
 def place_and_owner(budget: Budget) -> str:
-    """The budgets above it, from the top, and whose it is."""
+    """The threshold that is crossed, the budgets above it, from the top, and whose it is."""
     above = " › ".join(b.name for b in tree.path_of(budget))
-    return " · ".join(text for text in (above, str(budget.owner or "")) if text)
+    return " · ".join(text for text in (alert_of(budget), above, str(budget.owner or "")) if text)
+
+
+def alert_of(budget: Budget) -> str:
+    """The most severe crossed threshold in words. Of a budget read with `standing`."""
+    return alerts.words_of(budget.standing[0]) if budget.standing else ""
+
+
+def past_a_threshold(_user) -> Q:
+    crossed = BudgetAlert.objects.filter(alerts.STANDING, budget__isnull=False)
+    return Q(is_active=True, pk__in=crossed.values("budget"))
 
 
 def end_of(account, budget: Budget) -> str:
@@ -94,7 +104,11 @@ class BudgetsPage(ListPage):
     search_hint = _("Name, note or owner")
     filterset_class = BudgetFilters
     default_sort = "name"
-    tabs = (Tab("active", _("Active"), Q(is_active=True)), Tab("inactive", _("Inactive"), Q(is_active=False)))
+    tabs = (
+        Tab("active", _("Active"), Q(is_active=True)),
+        Tab("alerts", _("Past a threshold"), past_a_threshold),
+        Tab("inactive", _("Inactive"), Q(is_active=False)),
+    )
     actions = (
         Link(_("Transfers"), "ledger:transfers", "budgets.view", "budgets"),
         Link(_("New budget"), "ledger:new", "budgets.fund", "plus", primary=True),
@@ -113,11 +127,32 @@ class BudgetsPage(ListPage):
         _column("spent", _("Spent")),
         Column("used", _("Used"), figures_of, template="ledger/_used.html", export=False),
         Column("parent", _("Under"), "parent.name", screen=False),
+        Column("alert", _("Alert"), alert_of, screen=False),
     )
+
+    COSTS = (
+        ("face", _("Face value")), ("discount", _("Discount")), ("fee", _("Fees")), ("shipping", _("Shipping")),
+        ("cost", _("Cost")), ("expected", _("Committed, expected cost")),
+    )  # fmt: skip
+
+    def __init__(self, **kwargs):
+        super().__init__(**kwargs)
+        self.columns = (*type(self).columns, *(self.cost_column(name, label) for name, label in self.COSTS))
+
+    def cost_column(self, name: str, label) -> Column:
+        return Column(name, label, lambda row: getattr(self.costs[row.pk], name), kind="money", screen=False)
+
+    @cached_property
+    def costs(self) -> dict:
+        """Face value and cost of each budget with those below it; read for exports alone."""
+        return panels.costs_with_children(Budget.objects.all())
 
     def get_queryset(self):
         found = tree.in_tree_order(tree.with_tree_sums(visible_budgets(self.request.user)))
-        return found.select_related("owner", tree.PARENTS)
+        open_ones = BudgetAlert.objects.filter(alerts.STANDING)
+        return found.select_related("owner", tree.PARENTS).prefetch_related(
+            Prefetch("alerts", open_ones.order_by("-at", "-pk"), to_attr="standing")
+        )
 
 
 class PostingFilters(django_filters.FilterSet):
@@ -176,13 +211,31 @@ class BudgetPage(ListPage):
         return postings_of(self.budget)
 
     def get_context(self) -> dict:
+        figures, children = budget_figures([self.budget])[self.budget.pk], self._children()
         return {
             "budget": self.budget,
-            "figures": budget_figures([self.budget])[self.budget.pk],
+            "figures": figures,
+            "together": self._together() if children else None,
+            "crossed": [
+                alerts.words_of(a) for a in self.budget.alerts.filter(alerts.STANDING).order_by("-at", "-pk")[:1]
+            ],
+            "waiting": list(
+                BudgetTransfer.objects.filter(transfers.WAITING)
+                .filter(Q(source=self.budget) | Q(destination=self.budget))
+                .select_related("source", "destination")[:10]
+            ),
+            "panels": panels.of(self.budget),
             "programs": list(self.budget.programs.all()[:50]),
-            "children": [(b, figures_of(b)) for b in tree.with_tree_sums(self.budget.children.order_by("name"))[:50]],
+            "children": children,
             "crumbs": crumbs(PARENT, *((b.name, b.get_absolute_url()) for b in tree.path_of(self.budget))),
         }
+
+    def _children(self) -> list[tuple[Budget, BudgetFigures]]:
+        return [(b, figures_of(b)) for b in tree.with_tree_sums(self.budget.children.order_by("name"))[:50]]
+
+    def _together(self) -> BudgetFigures:
+        """Its own figures and those of everything below it."""
+        return figures_of(tree.with_tree_sums(Budget.objects.filter(pk=self.budget.pk)).get())
 
 
 # --- what finance does -------------------------------------------------------------------------------------------------
@@ -245,10 +298,22 @@ class MovementPage(ActionPage):
 
 
 class FundPage(MovementPage):
+    """More than one person may fund alone becomes a proposal that another person confirms."""
+
     title = _("Fund %(budget)s")
     submit = _("Fund")
     service, key = services.fund, "alloc"
     done = _("%(amount)s were added to %(budget)s.")
+
+    def perform(self, thing, data: dict) -> str:
+        try:
+            return super().perform(thing, data)
+        except SecondPersonNeeded:
+            self.made = transfers.propose_funding(budget=thing, actor=self.request.user, **data)
+            return gettext("That is more than one person funds alone: proposed. Another person of finance confirms it.")
+
+    def success_url(self, thing) -> str:
+        return getattr(self, "made", thing).get_absolute_url()
 
 
 class WithdrawPage(MovementPage):
