@@ -113,7 +113,7 @@ def _moved() -> dict[str, dict[str, int]]:
         rows = Posting.objects.filter(**{f"{end}__book": Account.Book.CASH, f"{end}__bucket": accounts.DEPOSIT})
         rows = rows.order_by().values_list("currency", f"{other}__bucket")
         recent = Sum("amount_minor", filter=Q(posted_at__gte=since), default=0)
-        for currency, bucket, total, lately in rows.annotate(Sum("amount_minor"), recent):
+        for currency, bucket, total, lately in rows.annotate(total=Sum("amount_minor"), recent=recent):
             sums = found.setdefault(currency, {"deposits": 0, "cost": 0, "recent": 0})
             if bucket == accounts.BANK:
                 sums["deposits"] += sign * total
