@@ -11,6 +11,7 @@ from incentives.crm import intake
 from incentives.crm.ingest import process_deliveries
 from incentives.crm.models import Connection
 from incentives.earnings.evaluate import evaluate as run_evaluation
+from incentives.ledger import funding, transfers
 from incentives.ledger import services as ledger
 from incentives.participants.models import Participant, Partner, Team
 from incentives.programs import review, review_limits
@@ -61,8 +62,18 @@ def make_budget(*, funded: str = "0", finance: User | None = None, currency: str
     budget = ledger.create_budget(name=name or f"Budget {next(_n)}", currency=currency, actor=finance)
     if Decimal(funded):
         money = Money.exact(Decimal(funded), currency)
-        ledger.fund(budget=budget, amount=money, reference=f"DOC-{next(_n)}", actor=finance)
+        fund(budget, money, finance)
     return budget
+
+
+def fund(budget, money: Money, finance: User, reference: str = "") -> None:
+    """By one person, and by a second one where it is more than one may fund alone."""
+    reference = reference or f"DOC-{next(_n)}"
+    if not funding.needs_second(finance, money):
+        ledger.fund(budget=budget, amount=money, reference=reference, actor=finance)
+        return
+    asked = transfers.propose_funding(budget=budget, amount=money, reference=reference, actor=finance)
+    transfers.approve(transfer=asked, actor=make_user("finance"))
 
 
 def make_connection(name: str | None = None, **fields) -> Connection:

@@ -45,6 +45,7 @@ GROUPS = [  # (heading or None, entries: url name, label, icon, permission or No
             ("payouts:holds", _("Holds"), "pause", "payouts.view"),
             ("payouts:recovery", _("Recovery"), "refresh", "recovery.view"),
             ("ledger:budgets", _("Budgets"), "budgets", "budgets.view"),
+            ("ledger:deposits", _("Provider deposit"), "download", "deposits.view"),
             ("payouts:months", _("Months"), "calendar", "periods.view"),
             ("ledger:rates", _("Exchange rates"), "refresh", "rates.view"),
             ("tax:overview", _("Tax"), "file", "tax.view"),

@@ -47,3 +47,21 @@ class MonthClosed(DomainError):
         super().__init__(
             f"{when} is closed, so nothing is booked into it any more. Book it today, or open the month again."
         )
+
+
+class SameHands(DomainError):
+    """Somebody would decide what they proposed themselves (promise 6)."""
+
+    code = "same_hands"
+    status = 403
+
+
+class SecondPersonNeeded(DomainError):
+    """More than one person may fund alone; propose it, and another person of finance confirms."""
+
+    code = "second_person_needed"
+    status = 403
+
+
+class DepositInvalid(DomainError):
+    code = "deposit_invalid"

@@ -11,6 +11,10 @@ from incentives.core.fields import CurrencyField, ExactDecimalField
 from rewards.money import Money
 
 
+def usual_percents() -> list[int]:
+    return [75, 90, 100]
+
+
 class Budget(models.Model):
     """Money finance set aside for programs. Its four buckets are accounts; see selectors.budget_figures."""
 
@@ -20,18 +24,100 @@ class Budget(models.Model):
     owner = models.ForeignKey(
         settings.AUTH_USER_MODEL, null=True, blank=True, on_delete=models.PROTECT, related_name="+"
     )
+    parent = models.ForeignKey("self", null=True, blank=True, on_delete=models.PROTECT, related_name="children")
     note = models.TextField(_("note"), blank=True)
     is_active = models.BooleanField(default=True)
+    alert_percents = models.JSONField(
+        default=usual_percents, help_text="Per cent used at which finance and the owner are told, rising."
+    )
+    alert_left_minor = models.BigIntegerField(null=True, help_text="And when less than this is available.")
     created_at = models.DateTimeField(auto_now_add=True)
 
     class Meta:
         ordering = ["name"]
+        constraints = [
+            models.CheckConstraint(
+                condition=models.Q(parent__isnull=True) | ~models.Q(parent=models.F("pk")), name="budget_not_own_parent"
+            )
+        ]
 
     def __str__(self):
         return self.name
 
     def get_absolute_url(self) -> str:
         return reverse("ledger:budget", args=[self.public_id])
+
+
+class BudgetTransfer(models.Model):
+    """Available money one person wants moved to another budget; another person decides. It holds nothing before that.
+
+    Without a source it is funding from outside, too large for one person (funding.py); `reference` is its document.
+    """
+
+    class Status(models.TextChoices):
+        PROPOSED = "proposed", _("Proposed")
+        APPROVED = "approved", _("Approved")
+        DECLINED = "declined", _("Declined")
+        WITHDRAWN = "withdrawn", _("Withdrawn")
+
+    NEXT = {Status.PROPOSED: {Status.APPROVED, Status.DECLINED, Status.WITHDRAWN}}
+
+    public_id = models.UUIDField(default=uuid.uuid4, unique=True, editable=False)
+    source = models.ForeignKey(Budget, null=True, on_delete=models.PROTECT, related_name="transfers_out")
+    destination = models.ForeignKey(Budget, on_delete=models.PROTECT, related_name="transfers_in")
+    amount_minor = models.BigIntegerField()
+    currency = CurrencyField()
+    reference = models.CharField(_("reference"), max_length=70, blank=True)
+    reason = models.CharField(_("reason"), max_length=200)
+    status = models.CharField(max_length=12, choices=Status.choices, default=Status.PROPOSED, db_index=True)
+    proposed_by = models.ForeignKey(settings.AUTH_USER_MODEL, on_delete=models.PROTECT, related_name="+")
+    proposed_at = models.DateTimeField(auto_now_add=True)
+    decided_by = models.ForeignKey(settings.AUTH_USER_MODEL, null=True, on_delete=models.PROTECT, related_name="+")
+    decided_at = models.DateTimeField(null=True)
+    note = models.CharField(max_length=200, blank=True, help_text="Why it was declined or withdrawn.")
+
+    class Meta:
+        ordering = ["-pk"]
+        constraints = [
+            models.CheckConstraint(condition=models.Q(amount_minor__gt=0), name="transfer_amount_positive"),
+            models.CheckConstraint(
+                condition=models.Q(source__isnull=True) | ~models.Q(source=models.F("destination")),
+                name="transfer_between_two_budgets",
+            ),
+            models.CheckConstraint(
+                condition=models.Q(source__isnull=False) | ~models.Q(reference=""), name="funding_has_a_document"
+            ),
+            models.UniqueConstraint(
+                fields=["destination", "reference"],
+                condition=models.Q(source__isnull=True, status__in=["proposed", "approved"]),
+                name="funding_document_once",
+            ),
+            models.CheckConstraint(
+                condition=models.Q(status="proposed", decided_by__isnull=True)
+                | models.Q(status="withdrawn", decided_by=models.F("proposed_by"))
+                | (
+                    models.Q(status__in=["approved", "declined"], decided_by__isnull=False)
+                    & ~models.Q(decided_by=models.F("proposed_by"))
+                ),
+                name="transfer_decided_by_another",
+            ),
+        ]
+
+    def __str__(self):
+        if self.is_funding:
+            return f"{self.amount} new money for {self.destination}"
+        return f"{self.amount} from {self.source} to {self.destination}"
+
+    def get_absolute_url(self) -> str:
+        return reverse("ledger:transfer", args=[self.public_id])
+
+    @property
+    def is_funding(self) -> bool:
+        return self.source_id is None
+
+    @property
+    def amount(self) -> Money:
+        return Money(self.amount_minor, self.currency)
 
 
 class Account(models.Model):
@@ -172,3 +258,14 @@ class PeriodClose(models.Model):
 
     def __str__(self):
         return f"{self.month:%Y-%m}"
+
+
+# Django finds models in this module alone; these stand in a file of their own.
+from incentives.ledger.money_models import (  # noqa: E402, F401
+    AlertMail,
+    BudgetAlert,
+    DepositCheck,
+    DepositEntry,
+    DepositLimit,
+    FundingLimit,
+)

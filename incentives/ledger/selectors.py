@@ -71,7 +71,7 @@ def postings_of(budget: Budget):
     """Everything that moved in or out of a budget's buckets, in one query."""
     own = Account.objects.filter(budget=budget).values("pk")
     rows = Posting.objects.filter(Q(source__in=own) | Q(destination__in=own))
-    return rows.select_related("source", "destination", "actor")
+    return rows.select_related("source__budget", "destination__budget", "actor")
 
 
 def derived_balances() -> dict[int, int]:

@@ -6,8 +6,8 @@ from django.db import transaction
 
 from incentives.core import audit
 from incentives.core.errors import NotAllowed
-from incentives.ledger import accounts
-from incentives.ledger.errors import BudgetInvalid
+from incentives.ledger import accounts, funding
+from incentives.ledger.errors import BudgetInvalid, SecondPersonNeeded
 from incentives.ledger.models import Account, Budget, Posting
 from incentives.ledger.posting import post
 from rewards.money import MINOR_DIGITS, Money
@@ -38,20 +38,27 @@ def fund(*, budget: Budget, amount: Money, reference: str, actor, memo: str = ""
     """Allocate `amount` (minor units) to the budget. `reference` names finance's document and makes a repeat harmless.
 
     Raises: NotAllowed, BudgetInvalid (amount not positive, absurd or in another currency; no reference), KeyReused (the
-    reference was used for another amount).
+    reference was used for another amount), SecondPersonNeeded (more than one person may fund alone, see funding.py:
+    `transfers.propose_funding` asks for it).
     """
     _require(actor)
-    _check(budget, amount, reference)
+    check_movement(budget, amount, reference)
     key = f"alloc:{budget.public_id}:{reference.strip()}"
     with transaction.atomic():
+        funding.hold_still(actor)
         repeat = Posting.objects.filter(key=key).exists()
+        if not repeat and funding.needs_second(actor, amount):
+            raise SecondPersonNeeded(
+                f"One person funds up to {funding.limit_for(budget.currency)} in 24 hours alone. Propose this funding; "
+                "another person of finance confirms it."
+            )
         posting = post(
             key,
             amount,
             accounts.world("funding", budget.currency, book=Account.Book.BUDGET),
             accounts.budget_accounts(budget)[accounts.AVAILABLE],
             kind="allocate",
-            cause=f"budget:{budget.public_id}",
+            cause=f"{funding.ALONE}{budget.public_id}",
             actor=actor,
             memo=memo or reference,
         )
@@ -63,7 +70,7 @@ def fund(*, budget: Budget, amount: Money, reference: str, actor, memo: str = ""
 def withdraw(*, budget: Budget, amount: Money, reference: str, actor, memo: str = "") -> Posting:
     """Return `amount` from what is available. Raises as `fund`, and InsufficientFunds."""
     _require(actor)
-    _check(budget, amount, reference)
+    check_movement(budget, amount, reference)
     key = f"unalloc:{budget.public_id}:{reference.strip()}"
     with transaction.atomic():
         repeat = Posting.objects.filter(key=key).exists()
@@ -87,7 +94,8 @@ def _require(actor) -> None:
         raise NotAllowed("Only finance may create and fund budgets.")
 
 
-def _check(budget: Budget, amount: Money, reference: str) -> None:
+def check_movement(budget: Budget, amount: Money, reference: str) -> None:
+    """Raises BudgetInvalid when this cannot be a movement into or out of the budget."""
     if amount.currency != budget.currency:
         raise BudgetInvalid(f"{budget.name} is kept in {budget.currency}; the amount is in {amount.currency}.")
     if amount.minor <= 0:

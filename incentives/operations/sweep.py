@@ -28,6 +28,7 @@ SWEEPERS = (
     "incentives.earnings.snapshots.snapshot_due",
     "incentives.payouts.services.sweep_once",
     "rewards.sweep.sweep_once",
+    "incentives.ledger.alerts.sweep_once",
     "incentives.simulations.services.sweep_once",
     "incentives.reports.export_services.sweep_once",
     "incentives.reports.ageing.send_reminders",

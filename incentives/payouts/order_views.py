@@ -258,6 +258,9 @@ class ResumePage(ChannelAction):
     title, submit = _("Resume unfunded orders?"), _("Resume")
     text = _("Do this after the deposit account was funded. Each order is sent again under its own number.")
 
+    def get_form_kwargs(self, thing) -> dict:
+        return {"initial": {"reason": gettext("The deposit account was funded.")}}
+
     def perform(self, thing, data: dict) -> str:
         count = services.resume(actor=self.request.user, reason=data["reason"])
         return ngettext("%(n)s order is sent again.", "%(n)s orders are sent again.", count) % {"n": count}

@@ -5,6 +5,7 @@ from django.urls import path
 from incentives.payouts import (
     bulk_views,
     chain_views,
+    deposit_views,
     hold_views,
     month_views,
     order_views,
@@ -62,6 +63,7 @@ urlpatterns = [
     path("reports/months/<str:month>/", month_views.MonthPage.as_view(), name="month"),
     path("reports/months/<str:month>/close/", month_views.CloseMonthPage.as_view(), name="month-close"),
     path("reports/months/<str:month>/reopen/", month_views.ReopenMonthPage.as_view(), name="month-reopen"),
+    path("reports/deposits/new/", deposit_views.EnterPage.as_view(), name="deposit-new"),
     path("orders/", order_views.OrdersPage.as_view(), name="orders"),
     path("orders/catalogue/", order_views.CataloguePage.as_view(), name="catalogue"),
     path("orders/catalogue/refresh/", order_views.RefreshPage.as_view(), name="catalogue-refresh"),

@@ -144,7 +144,7 @@ def _values(screen: WallScreen, programs: Sequence[Program]) -> dict:
 
 
 def _locked(screen: WallScreen) -> WallScreen:
-    found = WallScreen.objects.select_for_update(of=("self",)).get(pk=screen.pk)
+    found = WallScreen.objects.select_for_update(of=("self",), no_key=True).get(pk=screen.pk)
     if found.revoked_at:
         raise ScreenInvalid("This screen was taken back. Make a new one.")
     return found

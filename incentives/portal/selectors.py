@@ -12,7 +12,7 @@ from incentives.core.models import AuditEvent, Heartbeat
 from incentives.crm.models import Connection, Delivery
 from incentives.disputes import selectors as disputes
 from incentives.earnings.models import Earning, Participation, Scorecard
-from incentives.ledger.models import Budget
+from incentives.ledger import alerts, deposits, transfers
 from incentives.ledger.selectors import budget_figures
 from incentives.participants.models import Participant
 from incentives.payouts import selectors as payouts
@@ -29,8 +29,6 @@ from rewards.money import Money
 S = Payout.Status
 AUTHORISED = (S.APPROVED, S.ORDERED, S.FULFILLED)
 ON_ITS_WAY = (S.SUBMITTED, S.APPROVED, S.ORDERED)
-NEARLY_EMPTY = 10
-"""A budget with less than so many per cent left is shown."""
 SHOWN = 8
 RUNNING = (Program.Status.ACTIVE, Program.Status.PAUSED, Program.Status.CLOSING)
 
@@ -56,6 +54,7 @@ def manager_home(user) -> dict:
     figures = budget_figures({p.budget for p in running if p.budget})
     earned = earned_by_program(running)
     return {
+        "alerts": alerts.standing_alerts(user),
         "reviews": list(review.waiting_for(user)[:SHOWN]),
         "drafts": list(Program.objects.filter(status=Program.Status.DRAFT).order_by("starts_on")[:SHOWN]),
         "disputes": disputes.waiting_for(user),
@@ -84,7 +83,9 @@ def finance_home(user) -> dict:
         "states": rewards.counts_by_state(),
         "alarms": rewards.alarms(),
         "channel": channels.current(),
-        "budgets": nearly_empty(),
+        "budgets": alerts.standing_alerts(),
+        "low_deposits": deposits.low_ones(),
+        "transfers": list(transfers.to_decide(user)[:SHOWN]),
         "approved": _waiting(Payout.objects.filter(Exists(_approvals(month)), status__in=AUTHORISED)),
         "delivered": _waiting(Payout.objects.filter(status=S.FULFILLED, order__finished_at__gte=month)),
     }
@@ -110,16 +111,6 @@ def _waiting(rows) -> dict:
         "sums": sums((row["currency"], row["sum"]) for row in found),
         "oldest": min((row["old"] for row in found), default=None),
     }
-
-
-def nearly_empty() -> list[tuple]:
-    """(budget, figures) of active budgets with less than NEARLY_EMPTY per cent available. Two queries."""
-    budgets = list(Budget.objects.filter(is_active=True))
-    figures = budget_figures(budgets)
-    found = [(budget, figures[budget.pk]) for budget in budgets]
-    return [(b, f) for b, f in found if f.allocated and f.available.minor * 100 < f.allocated.minor * NEARLY_EMPTY][
-        :SHOWN
-    ]
 
 
 # --- administrator, auditor ---------------------------------------------------------------------------------------------

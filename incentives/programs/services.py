@@ -245,7 +245,7 @@ def set_board_display(*, program: Program, actor, names: str, amounts: bool) -> 
     if names not in Program.Names.values:
         raise ProgramInvalid("names: choose full, short or hidden.")
     with transaction.atomic():
-        program = Program.objects.select_for_update(of=("self",)).get(pk=program.pk)
+        program = Program.objects.select_for_update(of=("self",), no_key=True).get(pk=program.pk)
         before = {"names": program.board_names, "amounts": program.board_amounts}
         after = {"names": names, "amounts": amounts}
         if before != after:

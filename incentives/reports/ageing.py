@@ -138,7 +138,7 @@ def remind(*, payout_id: int, actor, now: datetime | None = None) -> RewardRemin
         raise NotAllowed
     now = now or timezone.now()
     with transaction.atomic():
-        Payout.objects.select_for_update(of=("self",)).get(pk=payout_id)
+        Payout.objects.select_for_update(of=("self",), no_key=True).get(pk=payout_id)
         payout = delivered_cards().select_related("participant__user").filter(pk=payout_id).first()
         if problem := obstacle(payout):
             raise CannotRemind(str(problem))

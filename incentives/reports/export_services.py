@@ -52,7 +52,7 @@ def request_export(*, actor) -> FullExport:
     """Ask for everything. While one of the same person's waits or runs, a repeat returns that. Raises NotAllowed."""
     _require(actor)
     with transaction.atomic():
-        User.objects.select_for_update(of=("self",)).get(pk=actor.pk)  # two clicks make one
+        User.objects.select_for_update(of=("self",), no_key=True).get(pk=actor.pk)  # two clicks make one
         standing = FullExport.objects.filter(requested_by=actor, status__in=FullExport.OPEN).first()
         if standing is not None:
             return standing

@@ -50,7 +50,7 @@ def set_account(
         raise AccountInvalid("Choose a budget or a program, not both: a program's account goes first anyway.")
     where = {"role": role, "budget": budget, "program": program}
     with transaction.atomic():
-        row = JournalAccount.objects.select_for_update().filter(pk=account.pk).first() if account else None
+        row = JournalAccount.objects.select_for_update(no_key=True).filter(pk=account.pk).first() if account else None
         before = _shown(row) if row else {}
         row = row or JournalAccount()
         for field, value in {**where, **values}.items():
@@ -73,7 +73,7 @@ def remove_account(*, account: JournalAccount, actor) -> None:
     """Take an account out of the mapping; what it was for goes to the general one, or is unmapped. A repeat does nothing."""
     _require(actor)
     with transaction.atomic():
-        row = JournalAccount.objects.select_for_update().filter(pk=account.pk).first()
+        row = JournalAccount.objects.select_for_update(no_key=True).filter(pk=account.pk).first()
         if row is not None:
             audit.record("journal_account.removed", row, actor=actor, before=_shown(row))
             row.delete()
@@ -118,7 +118,11 @@ def make_journal(*, month: date, actor) -> JournalExport:
     """
     _require(actor)
     with transaction.atomic():
-        close = PeriodClose.objects.select_for_update(of=("self",)).filter(month=month, reopened_at=None).first()
+        close = (
+            PeriodClose.objects.select_for_update(of=("self",), no_key=True)
+            .filter(month=month, reopened_at=None)
+            .first()
+        )
         if close is None:
             raise JournalRefused(f"{month:%B %Y} is open. Close it first: the journal of an open month is not final.")
         standing = JournalExport.objects.filter(close=close).first()

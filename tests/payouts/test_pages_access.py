@@ -60,6 +60,7 @@ GETS = {
     "payouts:month": VIEW,
     "payouts:month-close": FINANCE,
     "payouts:month-reopen": FINANCE,
+    "payouts:deposit-new": FINANCE,
     "payouts:orders": VIEW,
     "payouts:order": VIEW,
     "payouts:catalogue": " 200  200  404  404  200  200  200  404",

@@ -9,6 +9,7 @@ from django.utils import timezone
 
 from incentives.core.models import Heartbeat
 from incentives.crm.models import Delivery
+from incentives.ledger import alerts
 from incentives.payouts import services
 from incentives.portal import selectors
 from rewards.money import Money
@@ -43,6 +44,7 @@ def test_finance_finds_decisions_holds_and_orders(scene, as_user):
     scene.review(scene.payout("500.00", approve=True).order)
     scene.issue(scene.payout("4000.00", approve=True))
     scene.payout("500.00", program=scene.program(funded="10.50"), approve=True)
+    alerts.sweep_once()
     response = as_user(scene.finance).get("/")
     page, home = assert_page_clean(response), response.context["finance"]
     assert (home["mine"]["count"], home["mine"]["sums"]) == (2, [usd("80.00")])
@@ -51,7 +53,7 @@ def test_finance_finds_decisions_holds_and_orders(scene, as_user):
     assert (home["approved"]["count"], home["approved"]["sums"]) == (3, [usd("100.00")])
     assert (home["delivered"]["count"], home["delivered"]["sums"]) == (1, [usd("80.00")])
     assert home["states"]["review"] == 1 and "1 orders need a person." in page.text
-    assert [figures.available for _, figures in home["budgets"]] == [usd("0.50")]
+    assert [(figures.available, words) for _, figures, words in home["budgets"]] == [(usd("0.50"), "90 % used")]
     assert home["mine"]["oldest"] is not None
 
 

@@ -11,6 +11,7 @@ from django.utils.html import format_html
 from django.utils.safestring import mark_safe
 from django.utils.translation import gettext, ngettext, pgettext
 
+from incentives.core.charts import scaled
 from incentives.core.icons import ICONS
 from incentives.core.looks import look
 from rewards.money import MINOR_DIGITS, Money
@@ -336,6 +337,15 @@ def column_chart(rows, label="", height=160):
             }
         )
     return {"label": label, "columns": columns, "height": height, "base": height - 20}
+
+
+@register.inclusion_tag("components/line_chart.html")
+def line_chart(points, label="", ahead=""):
+    """A line over days with a table of the same figures. points: charts.Point in the order of their days; `label` says in
+    words what it shows, `ahead` what the dashed part is."""
+    points = list(points)
+    shown = scaled(points) if len(points) > 1 else {}
+    return {"label": label, "ahead": ahead, "points": points, **shown}
 
 
 # --- forms ------------------------------------------------------------------------------------------------------------

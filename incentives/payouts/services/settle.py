@@ -13,6 +13,7 @@ from incentives.ledger.posting import Move, post_all
 from incentives.payouts.models import Payout
 from incentives.payouts.services import states
 from incentives.payouts.services.recovery import adjust_recoverable
+from rewards.catalogue import expected_cost
 from rewards.models import RewardOrder
 from rewards.money import Money
 from rewards.signals import order_changed
@@ -65,20 +66,29 @@ def _paid_move(payout: Payout) -> Move:
 
 
 def _cash_moves(payout: Payout, order: RewardOrder) -> list[Move]:
-    """deposit -> cards: face value; cards -> discount: what the provider gave off; deposit -> fees.
+    """deposit -> cards: face value; discount -> deposit: what the provider gave off; deposit -> fees.
 
-    Face value and cost are both known from these. What the provider charged beyond its own catalogue goes to `fees`;
-    what it charged less, to `discount`.
+    Face value, discount and fee are all known from these, and cost = face - discount + fee. The fee is the catalogue's where
+    that explains the cost we expected. What the provider charged beyond goes to `fees`; what it charged less, to `discount`.
     """
     known = [cost for cost in (order.cost_minor, order.expected_cost_minor, payout.amount_minor) if cost is not None]
-    over = known[0] - payout.amount_minor
+    fee = _fee_of(order, payout.amount)
+    discount = payout.amount_minor + fee - known[0]
+    fee, discount = fee + max(0, -discount), max(0, discount)
     deposit, cards = (accounts.cash(name, payout.currency) for name in (accounts.DEPOSIT, accounts.CARDS))
     moves = [Move(f"cash:{payout.public_id}", payout.amount, deposit, cards, "card", payout.cause)]
-    if over > 0:
+    if fee:
         fees = accounts.cash(accounts.FEES, payout.currency)
-        moves.append(Move(f"fee:{payout.public_id}", Money(over, payout.currency), deposit, fees, "fee", payout.cause))
-    elif over < 0:
-        discount = accounts.cash(accounts.DISCOUNT, payout.currency)
-        back = Money(-over, payout.currency)
-        moves.append(Move(f"discount:{payout.public_id}", back, discount, deposit, "discount", payout.cause))
+        moves.append(Move(f"fee:{payout.public_id}", Money(fee, payout.currency), deposit, fees, "fee", payout.cause))
+    if discount:
+        given = accounts.cash(accounts.DISCOUNT, payout.currency)
+        back = Money(discount, payout.currency)
+        moves.append(Move(f"discount:{payout.public_id}", back, given, deposit, "discount", payout.cause))
     return moves
+
+
+def _fee_of(order: RewardOrder, face: Money) -> int:
+    """The product's fee, if with it the catalogue still gives the cost expected when the order was written."""
+    product = order.product
+    fits = product.currency == face.currency and expected_cost(product, face).minor == order.expected_cost_minor
+    return product.fee_minor if fits else 0
