@@ -29,6 +29,9 @@ SWEEPERS = (
     "incentives.payouts.services.sweep_once",
     "rewards.sweep.sweep_once",
     "incentives.simulations.services.sweep_once",
+    "incentives.crm.notices.watch_silence",
+    "incentives.earnings.notices.announce_due",
+    "incentives.notifications.sending.sweep_once",
 )
 """Dotted paths in the order of the flow, so that one sweep carries a fact as far as it can go."""
 

@@ -13,7 +13,7 @@ from incentives.payouts.services.approve import withdraw
 from incentives.payouts.services.automatic import retry_automatic
 from incentives.payouts.services.build import EXPIRES_AFTER, BuildResult, build_one, plan_for
 from incentives.payouts.services.escalate import escalate
-from incentives.payouts.services.mails import send_mails
+from incentives.payouts.services.mails import tell_approvers
 from incentives.payouts.services.netting import (
     LEFT,
     ground_of,
@@ -140,5 +140,5 @@ def sweep_once(limit: int = 1000) -> dict[str, int]:
         "automatic": retry_automatic(),
         "escalated": escalate(),
         "expired": expire_waiting(),
-        "mails": send_mails(),
+        "told": tell_approvers(),
     }
