@@ -220,9 +220,12 @@ CRM_FOLLOW_UP_TASK = "earnings.evaluate"
 """Who is told when facts changed: an app knows nothing of the apps below it."""
 CRM_RAW_DAYS = env.int("CRM_RAW_DAYS", default=90)
 """The raw content of deliveries is personal data: it is erased after so many days."""
+NOTIFICATION_DAYS = env.int("NOTIFICATION_DAYS", default=90)
+"""After so many days it is forgotten what a notice was about and where it went; that it was sent stays."""
 CELERY_BEAT_SCHEDULE = {
     "sweep": {"task": "operations.sweep", "schedule": timedelta(seconds=15)},
     "erase-raw-deliveries": {"task": "crm.erase_old", "schedule": timedelta(hours=24)},
+    "erase-old-notices": {"task": "notifications.erase_old", "schedule": timedelta(hours=24)},
     "refresh-catalogue": {"task": "rewards.refresh_catalogue", "schedule": timedelta(hours=6)},
 }
 
@@ -307,9 +310,17 @@ TIME_ZONE = "UTC"
 USE_TZ = True
 USE_I18N = True
 vars().update(env.email_url("EMAIL_URL", default="consolemail://"))
+EMAIL_TIMEOUT = env.int("EMAIL_TIMEOUT", default=10)
+"""Seconds a mail server may be silent: without an end, one that hangs would stop every mail."""
 FINANCE_CONTACT = env.str("FINANCE_CONTACT", default="")
 """Whom a recipient asks about a tax form: a name or an address, shown as it is."""
 DEFAULT_FROM_EMAIL = env.str("DEFAULT_FROM_EMAIL", default=f"Laurel <rewards@{_base.hostname}>")
+
+# --- addresses that people type in (docs/notifications.md) -----------------------------------------------------------------
+OUTGOING_PRIVATE_NETWORKS = env.list("OUTGOING_PRIVATE_NETWORKS", default=[])
+"""Networks of your own that webhooks may reach, for example 10.20.0.0/16; every other private address is refused."""
+OUTGOING_CA_FILE = env.str("OUTGOING_CA_FILE", default="")
+"""Certificates (PEM) trusted beside the usual ones, for a chat server of your own."""
 
 # --- the provider (docs/provider.md) ------------------------------------------------------------------------------------
 E2R_BASE_URL = env.str("E2R_BASE_URL", default="").rstrip("/")

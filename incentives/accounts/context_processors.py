@@ -56,6 +56,7 @@ GROUPS = [  # (heading or None, entries: url name, label, icon, permission or No
         _("System"),
         [
             ("crm:connections", _("Connections"), "connections", "connections.view"),
+            ("notifications:log", _("Notifications"), "mail", "notifications.view"),
             ("programs:limits", _("Review limits"), "eye", "review_limits.view"),
             ("accounts:people", _("People"), "people", "users.edit"),
             ("core:audit", _("Audit trail"), "audit", "audit.view"),

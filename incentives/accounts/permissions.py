@@ -65,6 +65,8 @@ GRANTS: dict[str, frozenset[str]] = {
     "reports.remind": frozenset({M, F}),
     "connections.view": frozenset({M, A, AU}),
     "connections.edit": frozenset({A}),
+    "notifications.view": frozenset({A, AU}),
+    "notifications.edit": frozenset({A}),
     "users.edit": frozenset({A}),
     "audit.view": frozenset({F, A, AU}),
     "me.view": frozenset({P, PA}),

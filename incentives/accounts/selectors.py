@@ -4,6 +4,7 @@ from django.db.models import Case, CharField, Prefetch, Q, QuerySet, Value, When
 from django.utils.translation import gettext_lazy as _
 
 from incentives.accounts.models import User, UserRole
+from incentives.accounts.permissions import roles_with
 
 STATES = [("active", _("Active")), ("invited", _("Invited")), ("inactive", _("Deactivated"))]
 
@@ -21,3 +22,9 @@ def people() -> QuerySet[User]:
 
 def role_names(user: User) -> str:
     return ", ".join(str(role.get_role_display()) for role in user.role_set.all())
+
+
+def people_who_can(permission: str) -> list[User]:
+    """Everybody active whose role grants it, in the order of their accounts."""
+    rows = User.objects.filter(is_active=True, role_set__role__in=roles_with(permission))
+    return list(rows.distinct().order_by("pk"))

@@ -8,6 +8,9 @@ request_id: contextvars.ContextVar[str] = contextvars.ContextVar("request_id", d
 
 _SECRETS = [
     (re.compile(r"(/hooks/(?:rewards/)?)[^/\s\"']+"), r"\1[token]"),
+    (re.compile(r"(/unsubscribe/)[^/\s\"']+"), r"\1[token]"),
+    (re.compile(r"(?i)(https://hooks\.slack\.com/)[^\s\"']+"), r"\1[secret]"),
+    (re.compile(r"(?i)([?&]sig=)[^\s&\"']+"), r"\1[secret]"),  # the secret in the address of a Teams workflow
     (re.compile(r"(/boards/)[^/\s\"']+"), r"\1[token]"),
     (re.compile(r"(?i)(bearer\s+|basic\s+|whsec_|accesstoken\W+)[A-Za-z0-9._~+/=-]{6,}"), r"\1[secret]"),
     (re.compile(r"(?i)(claim_?link\w*\W+)\S+"), r"\1[secret]"),

@@ -51,6 +51,10 @@ class ConnectionForm(forms.Form):
         widget=forms.DateTimeInput(attrs={"type": "datetime-local"}, format="%Y-%m-%dT%H:%M"),
         help_text=_("Deals won before this moment are known but never rewarded."),
     )  # fmt: skip
+    silent_after_hours = forms.IntegerField(
+        label=_("Silent after hours"), required=False, min_value=1, max_value=8760,
+        help_text=_("Administrators are told when nothing came for so long. Empty: never."),
+    )  # fmt: skip
 
 
 class ConnectionSettingsForm(ConnectionForm):

@@ -47,6 +47,7 @@ class Connection(models.Model):
     max_amount = ScaledDecimalField(default=1_000_000_000)  # a larger amount waits for a person
     refused_count = models.PositiveBigIntegerField(default=0)  # failed authentications
     last_received_at = models.DateTimeField(null=True, blank=True)
+    silent_after_hours = models.PositiveIntegerField(null=True, blank=True)  # administrators hear of a longer silence
     created_by = models.ForeignKey(
         settings.AUTH_USER_MODEL, null=True, blank=True, on_delete=models.PROTECT, related_name="+"
     )

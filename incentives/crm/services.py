@@ -21,7 +21,7 @@ MOST = 10_000_000_000_000
 """What a fact of Laurel's own may be worth at most, in major units; its record has limits of its own."""
 SETTINGS = (
     "name", "currency", "time_zone", "go_live_at", "type_map", "stage_map", "field_map", "key_header",
-    "allowed_origins", "rate_per_minute", "max_amount",
+    "allowed_origins", "rate_per_minute", "max_amount", "silent_after_hours",
 )  # fmt: skip
 REPAIRABLE = (
     "participant", "amount", "currency", "quantity", "occurred_at", "close_date", "stage", "state", "kind", "region",

@@ -11,8 +11,10 @@ from incentives.core.errors import IllegalTransition, NotAllowed
 from incentives.crm.models import ObjectState
 from incentives.disputes.errors import CannotReopen, NothingChanged, OwnDispute, StaleDispute, TextNeeded
 from incentives.disputes.models import REOPEN_DAYS, Dispute, DisputeMessage
+from incentives.disputes.notices import ANSWERED
 from incentives.disputes.worth import being_counted, currency_of, worth_of
 from incentives.earnings.models import Earning
+from incentives.notifications import notify
 from incentives.payouts.models import Payout
 from incentives.programs.models import Program
 
@@ -185,6 +187,7 @@ def ask_back(*, dispute: Dispute, actor: User, text: str, seen_version: int) -> 
         dispute = _for_staff(dispute, actor, seen_version)
         _write(dispute, K.ASKED, actor, _text(text))
         _move(dispute, S.WAITING, actor, "dispute.asked_back", assigned_to=dispute.assigned_to or actor)
+        _tell(dispute)
     return dispute
 
 
@@ -265,6 +268,12 @@ def _decide(dispute: Dispute, status: str, actor: User, **also) -> None:
     worth = worth_of(dispute)
     values = {"after_minor": worth.minor if worth else None, "decided_by": actor, "decided_at": timezone.now()}
     _move(dispute, status, actor, f"dispute.{status}", **values, **also)
+    _tell(dispute)
+
+
+def _tell(dispute: Dispute) -> None:
+    key = f"{dispute.public_id}:{dispute.version}"
+    notify(ANSWERED, to=dispute.participant, key=key, data={"dispute": str(dispute.public_id)})
 
 
 def _move(dispute: Dispute, new: str, actor: User, action: str, **also) -> None:

@@ -32,6 +32,9 @@ SWEEPERS = (
     "incentives.simulations.services.sweep_once",
     "incentives.reports.export_services.sweep_once",
     "incentives.reports.ageing.send_reminders",
+    "incentives.crm.notices.watch_silence",
+    "incentives.earnings.notices.announce_due",
+    "incentives.notifications.sending.sweep_once",
 )
 """Dotted paths in the order of the flow, so that one sweep carries a fact as far as it can go."""
 

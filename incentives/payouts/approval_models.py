@@ -1,4 +1,4 @@
-"""Delegation, ApproverPreference, ApproverMail: who decides for whom, and how approvers hear of what waits."""
+"""Delegation: who decides for whom."""
 
 from django.conf import settings
 from django.db import models
@@ -33,57 +33,3 @@ class Delegation(models.Model):
 
     def __str__(self):
         return f"{self.delegator} to {self.deputy}"
-
-
-class ApproverPreference(models.Model):
-    """How somebody hears of payouts that wait for them. Without a row: at once."""
-
-    class Mode(models.TextChoices):
-        AT_ONCE = "at_once", _("At once")
-        HOURLY = "hourly", _("At most once an hour")
-        NEVER = "never", _("Never")
-
-    user = models.OneToOneField(USER, on_delete=models.CASCADE, related_name="approver_preference")
-    mode = models.CharField(
-        _("e-mail about payouts to decide"), max_length=8, choices=Mode.choices, default=Mode.AT_ONCE
-    )
-
-    def __str__(self):
-        return self.get_mode_display()
-
-
-class ApproverMail(models.Model):
-    """One e-mail to one approver, written before it is sent: sent at least once, repeated until it left."""
-
-    user = models.ForeignKey(USER, on_delete=models.PROTECT, related_name="approver_mails")
-    created_at = models.DateTimeField(auto_now_add=True)
-    sent_at = models.DateTimeField(null=True)
-    attempts = models.IntegerField(default=0)
-    next_attempt_at = models.DateTimeField()
-
-    class Meta:
-        ordering = ["pk"]
-        indexes = [
-            models.Index(fields=["next_attempt_at"], condition=Q(sent_at__isnull=True), name="approver_mail_due")
-        ]
-
-    def __str__(self):
-        return f"to {self.user}"
-
-
-class ApproverNotice(models.Model):
-    """That somebody was told of one step of one payout: once, escalations apart."""
-
-    mail = models.ForeignKey(ApproverMail, on_delete=models.CASCADE, related_name="notices")
-    user = models.ForeignKey(USER, on_delete=models.PROTECT, related_name="+")
-    payout = models.ForeignKey("payouts.Payout", on_delete=models.PROTECT, related_name="notices")
-    step = models.IntegerField()
-    escalated = models.BooleanField(default=False)
-
-    class Meta:
-        constraints = [
-            models.UniqueConstraint(fields=["user", "payout", "step", "escalated"], name="approver_told_once")
-        ]
-
-    def __str__(self):
-        return f"{self.user_id} of {self.payout_id}"

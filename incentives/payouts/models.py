@@ -310,12 +310,7 @@ class OrderDecision(models.Model):
 
 
 # Django finds models in this module alone; these stand in files of their own.
-from incentives.payouts.approval_models import (  # noqa: E402, F401
-    ApproverMail,
-    ApproverNotice,
-    ApproverPreference,
-    Delegation,
-)
+from incentives.payouts.approval_models import Delegation  # noqa: E402, F401
 from incentives.payouts.recovery_models import Recovery, WriteOff, WriteOffLine  # noqa: E402, F401
 from incentives.payouts.risk_models import ContactKey, RiskRule  # noqa: E402, F401
 from incentives.payouts.schedule_models import ScheduledBuild  # noqa: E402, F401

@@ -12,16 +12,18 @@ from django.utils.translation import gettext_lazy as _
 
 from incentives.core.listing import ActionPage, Column, Link, ListPage, Tab
 from incentives.core.pages import crumbs
+from incentives.notifications import registry
+from incentives.notifications.outbox import mode_of
 from incentives.payouts import services
 from incentives.payouts.errors import RuleInvalid
 from incentives.payouts.forms import ShownForm, approvers
-from incentives.payouts.models import ApproverPreference, Delegation, RiskRule
+from incentives.payouts.kinds import WAITING
+from incentives.payouts.models import Delegation, RiskRule
 from incentives.payouts.policies import PERMISSION as STEPS
 from incentives.payouts.policies import is_approver
 from incentives.payouts.policy_views import HERE as POLICIES
 from incentives.payouts.policy_views import change_note, changed
 from incentives.payouts.services.confirmed import PERMISSION
-from incentives.payouts.services.mails import mode_of
 from incentives.payouts.views import PARENT
 from incentives.programs.models import Program
 from rewards.money import MINOR_DIGITS, Money
@@ -284,7 +286,7 @@ class RevokePage(DeputyAction):
 class MailForm(forms.Form):
     mode = forms.ChoiceField(
         label=_("E-mail about payouts that wait for me"),
-        choices=ApproverPreference.Mode.choices,
+        choices=lambda: registry.get(WAITING).modes,
         widget=forms.RadioSelect,
     )
 
@@ -294,7 +296,7 @@ class MailModePage(DeputyAction):
     title, submit = _("My e-mails"), _("Save")
 
     def get_form_kwargs(self, thing) -> dict:
-        return {"initial": {"mode": mode_of(self.request.user)}}
+        return {"initial": {"mode": mode_of(self.request.user, WAITING)}}
 
     def perform(self, thing, data: dict) -> str:
         services.set_mail_mode(actor=self.request.user, mode=data["mode"])

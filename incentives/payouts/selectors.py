@@ -62,13 +62,19 @@ def open_hold(**kinds) -> Exists:
 def for_decision(payouts: QuerySet, user) -> QuerySet:
     """`payouts` with `given` (approvals so far), `held` (an open hold that a person must lift), `unfunded`, and `mine`:
     whether the next step is this person's. The same rules as services.approve_payout, as one query."""
+    mine = Case(When(_mine(user), then=Value(True)), default=Value(False), output_field=BooleanField())
+    return with_steps(payouts).annotate(mine=mine)
+
+
+def with_steps(payouts: QuerySet) -> QuerySet:
+    """`payouts` with `given`, `held` and `unfunded`, as `for_decision` has them."""
     given = Approval.objects.filter(payout=OuterRef("pk")).order_by().values("payout").annotate(n=Count("pk"))
     blocking = Hold.objects.filter(payout=OuterRef("pk"), lifted_at__isnull=True).exclude(kind=Hold.Kind.FUNDING)
     return payouts.annotate(
         given=Coalesce(Subquery(given.values("n"), output_field=IntegerField()), 0),
         held=Exists(blocking),
         unfunded=open_hold(kind=Hold.Kind.FUNDING),
-    ).annotate(mine=Case(When(_mine(user), then=Value(True)), default=Value(False), output_field=BooleanField()))
+    )
 
 
 def _mine(user) -> Q:

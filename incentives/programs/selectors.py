@@ -26,6 +26,12 @@ def visible_programs(user) -> QuerySet[Program]:
     return Program.objects.all() if user.can("programs.view") else Program.objects.none()
 
 
+def names() -> list[tuple[str, str]]:
+    """(public id, name) of every program that is not archived, for a choice."""
+    rows = Program.objects.exclude(status=Program.Status.ARCHIVED).order_by("name", "pk")
+    return [(str(public_id), name) for public_id, name in rows.values_list("public_id", "name")]
+
+
 def with_figures(programs: QuerySet[Program]) -> QuerySet[Program]:
     """Each program with `participants` (who earned something), `earned_minor` and `room_minor` (what its budget has
     available, in the budget's currency, which is the program's). Adds no query."""

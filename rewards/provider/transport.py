@@ -19,7 +19,7 @@ from rewards.failpoints import hit
 _deadline: contextvars.ContextVar[float] = contextvars.ContextVar("call_deadline")
 
 
-def _left(timeout: float | None, error: type[Exception]) -> float:
+def time_left(timeout: float | None, error: type[Exception]) -> float:
     left = _deadline.get() - time.monotonic()
     if left <= 0:
         raise error("the call's deadline has passed")
@@ -32,28 +32,30 @@ class _Stream(httpcore.NetworkStream):
 
     def read(self, max_bytes: int, timeout: float | None = None) -> bytes:
         hit("CP9")
-        return self._inner.read(max_bytes, _left(timeout, httpcore.ReadTimeout))
+        return self._inner.read(max_bytes, time_left(timeout, httpcore.ReadTimeout))
 
     def write(self, buffer: bytes, timeout: float | None = None) -> None:
-        self._inner.write(buffer, _left(timeout, httpcore.WriteTimeout))
+        self._inner.write(buffer, time_left(timeout, httpcore.WriteTimeout))
         hit("CP8")
 
     def close(self) -> None:
         self._inner.close()
 
     def start_tls(self, ssl_context, server_hostname=None, timeout=None) -> httpcore.NetworkStream:
-        return _Stream(self._inner.start_tls(ssl_context, server_hostname, _left(timeout, httpcore.ConnectTimeout)))
+        return _Stream(self._inner.start_tls(ssl_context, server_hostname, time_left(timeout, httpcore.ConnectTimeout)))
 
     def get_extra_info(self, info: str) -> Any:
         return self._inner.get_extra_info(info)
 
 
-class _Backend(httpcore.NetworkBackend):
+class DeadlineBackend(httpcore.NetworkBackend):
+    """Connects within what is left of the call. A subclass may choose the addresses it connects to."""
+
     def __init__(self):
         self._inner = httpcore.SyncBackend()
 
     def connect_tcp(self, host, port, timeout=None, local_address=None, socket_options=None):
-        left = _left(timeout, httpcore.ConnectTimeout)
+        left = time_left(timeout, httpcore.ConnectTimeout)
         return _Stream(self._inner.connect_tcp(host, port, left, local_address, socket_options))
 
     def sleep(self, seconds: float) -> None:
@@ -87,15 +89,18 @@ class _httpx_errors:  # noqa: N801 (reads as a function)
 class DeadlineTransport(httpx.BaseTransport):
     """Reads the deadline (`time.monotonic()`) from `request.extensions["deadline"]`."""
 
-    def __init__(self, max_connections: int = 20):
+    def __init__(self, max_connections: int = 20, *, backend: DeadlineBackend | None = None, ca_file: str = ""):
+        """`ca_file`: certificates (PEM) trusted beside the usual ones."""
         context = ssl.create_default_context(cafile=certifi.where())
         context.minimum_version = ssl.TLSVersion.TLSv1_2
+        if ca_file:
+            context.load_verify_locations(ca_file)
         self._pool = httpcore.ConnectionPool(
             ssl_context=context,
             max_connections=max_connections,
             keepalive_expiry=20,
             retries=0,
-            network_backend=_Backend(),
+            network_backend=backend or DeadlineBackend(),
         )
 
     def handle_request(self, request: httpx.Request) -> httpx.Response:

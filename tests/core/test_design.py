@@ -62,7 +62,10 @@ def test_every_token_used_exists():
 def test_a_template_compiles_and_has_nothing_inline(path):
     source = path.read_text()
     engines["django"].from_string(source)
-    assert not re.search(r"\sstyle=|\son[a-z]+=\"|<style|javascript:", source)
+    styles = r"\sstyle=|<style|"
+    if path.parent.name == "emails":  # mail programs read inline styles alone, and no mail is ever served as a page
+        styles = ""
+    assert not re.search(rf"{styles}\son[a-z]+=\"|javascript:", source)
     assert [line for line in source.splitlines() if line.count("{#") != line.count("#}")] == [], (
         "a {# comment #} ends on its line"
     )

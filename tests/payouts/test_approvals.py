@@ -4,16 +4,20 @@ from datetime import UTC, datetime, timedelta
 
 import pytest
 from django.core import mail
+from django.core.mail.backends.base import BaseEmailBackend
 from django.urls import reverse
 from django.utils import timezone
 
 from incentives.accounts.models import User
 from incentives.core.errors import NotAllowed
 from incentives.core.models import AuditEvent
+from incentives.notifications.models import Delivery, Notification
+from incentives.notifications.outbox import mode_of
+from incentives.notifications.sending import deliver
 from incentives.payouts import selectors, services
 from incentives.payouts.errors import DelegationInvalid, PolicyInvalid, SameApprover, SelfApproval
-from incentives.payouts.models import Approval, ApprovalPolicy, ApproverMail, Payout
-from incentives.payouts.services.mails import send_mails
+from incentives.payouts.models import Approval, ApprovalPolicy, Payout
+from incentives.payouts.services.mails import tell_approvers
 from tests.factories import make_participant, make_user
 from tests.support.html import assert_page_clean
 
@@ -216,6 +220,11 @@ def test_a_held_payout_is_not_escalated(scene, boss, clock):
 
 
 # --- e-mails --------------------------------------------------------------------------------------------------------------
+def send_mails() -> int:
+    tell_approvers()
+    return deliver()
+
+
 @pytest.fixture
 def only_finance(scene):
     """E-mails go to the finance person alone, and there is one program to be paid from."""
@@ -259,18 +268,15 @@ def test_a_mail_server_that_is_away_loses_nothing(scene, only_finance, clock, se
     scene.payout(program=scene.prog)
     settings.EMAIL_BACKEND = "tests.payouts.test_approvals.Away"
     assert send_mails() == 0
-    assert ApproverMail.objects.filter(sent_at__isnull=True, attempts=1).count() == 1
+    assert Delivery.objects.filter(status="waiting", attempts=1).count() == 1
     settings.EMAIL_BACKEND = "django.core.mail.backends.locmem.EmailBackend"
     assert send_mails() == 0
     clock.shift(600)
     assert send_mails() == 1
-    assert ApproverMail.objects.get().sent_at is not None
+    assert Delivery.objects.get().status == "sent"
 
 
-class Away:
-    def __init__(self, *args, **kwargs):
-        pass
-
+class Away(BaseEmailBackend):
     def send_messages(self, messages):
         raise ConnectionRefusedError
 
@@ -280,7 +286,7 @@ def test_nobody_hears_of_what_they_may_not_decide(scene, only_finance):
     scene.rep.user = only_finance
     scene.rep.save()
     assert send_mails() == 0
-    assert ApproverMail.objects.count() == 0
+    assert Notification.objects.count() == 0
 
 
 def test_an_escalation_is_told_to_those_it_is_opened_to(scene, boss, clock):
@@ -378,7 +384,7 @@ def test_deputies_and_policies_on_their_pages(scene, as_user):
     assert "Other Finance decides for you in these days." in done.content.decode()
     assert client.post(reverse("payouts:delegate"), data).status_code == 400
     client.post(reverse("payouts:mail-mode"), {"mode": "hourly"})
-    assert scene.finance.approver_preference.mode == "hourly"
+    assert mode_of(scene.finance, "payouts.waiting") == "hourly"
     values = {
         "name": "Big", "steps": "finance", "people": [scene.other.pk], "people_count": "1", "risk": ["hold"],
         "escalate_after_hours": "24", "escalate_to": "finance", "currency": "USD", "position": "1", "is_active": "on",

@@ -8,9 +8,11 @@ from django.utils.translation import gettext as _
 from incentives.accounts.models import Role
 from incentives.claims.errors import ChangedMeanwhile, DuplicateClaim, OwnClaim, SerialPaid
 from incentives.claims.models import Claim, ClaimSerial
+from incentives.claims.notices import DECIDED, TOLD
 from incentives.core import audit
 from incentives.core.errors import IllegalTransition, NotAllowed
 from incentives.core.models import AuditEvent
+from incentives.notifications import notify
 from incentives.participants.models import Participant
 
 Status = Claim.Status
@@ -74,6 +76,15 @@ def move(
         action or f"claim.{new}", claim, actor=actor, before={"status": old}, after={"status": new, **(after or {})},
         reason=reason,
     )  # fmt: skip
+    if new in TOLD:
+        _tell(claim)
+
+
+def _tell(claim: Claim) -> None:
+    """The claimant, and who sent it for them."""
+    people = [claim.participant, *([claim.submitted_by] if claim.submitted_by else [])]
+    key, data = f"{claim.public_id}:{claim.version}", {"claim": str(claim.public_id), "status": str(claim.status)}
+    notify(DECIDED, to=people, key=key, data=data)
 
 
 def refused(claim: Claim, exc: Exception, keys: list[str] | None = None) -> Exception:

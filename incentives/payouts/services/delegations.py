@@ -8,8 +8,10 @@ from django.utils import timezone
 from incentives.accounts.models import User
 from incentives.core import audit
 from incentives.core.errors import NotAllowed
+from incentives.notifications import preferences
 from incentives.payouts.errors import DelegationInvalid
-from incentives.payouts.models import ApproverPreference, Delegation
+from incentives.payouts.kinds import WAITING
+from incentives.payouts.models import Delegation
 from incentives.payouts.policies import PERMISSION, is_approver
 
 LONGEST = timedelta(days=92)
@@ -60,11 +62,8 @@ def revoke_delegation(*, delegation: Delegation, actor) -> Delegation:
     return delegation
 
 
-def set_mail_mode(*, actor, mode: str) -> ApproverPreference:
-    """How the actor hears of payouts that wait. Raises NotAllowed, DelegationInvalid."""
+def set_mail_mode(*, actor, mode: str) -> None:
+    """How the actor hears of payouts that wait. A repeat changes nothing. Raises NotAllowed, PreferenceInvalid."""
     if not is_approver(actor):
         raise NotAllowed("Only somebody who approves payouts gets these e-mails.")
-    if mode not in ApproverPreference.Mode.values:
-        raise DelegationInvalid(f"mode: expected one of {', '.join(ApproverPreference.Mode.values)}.")
-    row, _created = ApproverPreference.objects.update_or_create(user=actor, defaults={"mode": mode})
-    return row
+    preferences.choose(actor=actor, modes={WAITING: mode})

@@ -6,6 +6,8 @@ from incentives.core import audit
 from incentives.core.errors import IllegalTransition
 from incentives.ledger import accounts
 from incentives.ledger.posting import Move, post_all
+from incentives.notifications import notify
+from incentives.payouts.kinds import TOLD
 from incentives.payouts.models import Hold, Payout
 
 
@@ -24,6 +26,8 @@ def change_status(payout: Payout, new: str, *, actor=None, reason: str = "", **a
     for name, value in values.items():
         setattr(payout, name, value)
     audit.record(f"payout.{new}", payout, actor=actor, before={"status": old}, after={"status": new}, reason=reason)
+    if new in TOLD:
+        notify(TOLD[new], to=payout.participant, key=str(payout.public_id), data={"payout": str(payout.public_id)})
 
 
 def _move(payout: Payout, key: str, kind: str, source: str, destination: str, actor=None) -> None:

@@ -13,7 +13,7 @@ from incentives.payouts.services.approve import withdraw
 from incentives.payouts.services.automatic import retry_automatic
 from incentives.payouts.services.build import EXPIRES_AFTER, BuildResult, build_one, plan_for
 from incentives.payouts.services.escalate import escalate
-from incentives.payouts.services.mails import send_mails
+from incentives.payouts.services.mails import tell_approvers
 from incentives.payouts.services.netting import (
     LEFT,
     ground_of,
@@ -124,22 +124,22 @@ def expire_waiting(limit: int = 200) -> int:
     """Payouts nobody decided in time end, and their money returns; what they paid is due again. Returns how many.
 
     A hold stops the time: it counts anew from the lifting of the last one, so that nobody loses a place for a form that came
-    late. An instant program, which builds by no calendar, builds what is due again at once.
+    late. An instant program, which builds by no calendar, is looked at again, so that the next sweep builds what is due.
     """
     count, now, plans = 0, timezone.now(), {}
     stopped = Hold.objects.filter(
         Q(lifted_at__isnull=True) | Q(lifted_at__gt=now - EXPIRES_AFTER), payout=OuterRef("pk")
     )
     overdue = Payout.objects.filter(~Exists(stopped), status=Payout.Status.SUBMITTED, expires_at__lt=now)
-    for pk, whose in overdue.order_by("pk").values_list("pk", "participation")[:limit]:
+    for pk in overdue.order_by("pk").values_list("pk", flat=True)[:limit]:
         with transaction.atomic():
-            owners = Participation.objects.select_for_update(of=("self",), no_key=True).select_related("program")
-            owner = owners.get(pk=whose)  # locked before its payout, as everybody does who builds
             locked = Payout.objects.select_for_update(of=("self",), no_key=True).select_related("budget", "program")
             payout = locked.filter(~Exists(stopped), pk=pk, status=Payout.Status.SUBMITTED).first()
             if payout is not None:
                 withdraw(payout, Payout.Status.EXPIRED, reason="Nobody decided within 30 days.")
-                _build_instant(owner, plans)
+                if _plan_of(payout.program, plans) is not None:
+                    scored = Participation.objects.filter(pk=payout.participation_id, scored_seq__gt=0)
+                    scored.update(paid_seq=F("scored_seq") - 1)
                 count += 1
     return count
 
@@ -151,5 +151,5 @@ def sweep_once(limit: int = 1000) -> dict[str, int]:
         "automatic": retry_automatic(),
         "escalated": escalate(),
         "expired": expire_waiting(),
-        "mails": send_mails(),
+        "told": tell_approvers(),
     }

@@ -13,7 +13,7 @@ from incentives.core.append_only import append_only
 class Migration(migrations.Migration):
 
     dependencies = [
-        ('ledger', '0005_budget_tree_and_transfers'),
+        ('ledger', '0006_budget_tree_and_transfers'),
         migrations.swappable_dependency(settings.AUTH_USER_MODEL),
     ]
 

@@ -10,7 +10,7 @@ from django.db import migrations, models
 class Migration(migrations.Migration):
 
     dependencies = [
-        ('ledger', '0004_former_rate'),
+        ('ledger', '0005_posting_booked_on'),
         migrations.swappable_dependency(settings.AUTH_USER_MODEL),
     ]
 

@@ -1,0 +1,102 @@
+"""What payouts tell: approvers of what waits for them, recipients of what is on its way. Never an address, never a claim link."""
+
+from django.urls import reverse
+from django.utils.translation import gettext, ngettext
+from django.utils.translation import gettext_lazy as _
+
+from incentives.notifications import Content, Item, Reader, kind
+from incentives.payouts import selectors
+from incentives.payouts.kinds import ON_ITS_WAY, SENT, WAITING
+from incentives.payouts.models import Payout
+from incentives.payouts.policies import PERMISSION, is_approver
+
+SHOWN = 20
+
+
+def waiting(items: list[Item], reader: Reader) -> Content | None:
+    """What still waits of it; None when all of it was decided meanwhile. A link and sums, never a power to approve."""
+    rows = Payout.objects.filter(pk__in=[item.data["payout"] for item in items], status=Payout.Status.SUBMITTED)
+    if not reader.chat:
+        if reader.user is None or not is_approver(reader.user):
+            return None
+        rows = selectors.for_decision(rows, reader.user).filter(mine=True)
+    payouts = list(rows.select_related("program").order_by("-amount_minor", "pk"))
+    if not payouts:
+        return None
+    return _about_waiting(payouts, items, reader)
+
+
+def _about_waiting(payouts: list[Payout], items: list[Item], reader: Reader) -> Content:
+    escalated = {item.data["payout"] for item in items if item.data.get("escalated")}
+    count = len(payouts)
+    if reader.chat:
+        subject = ngettext("%(n)s payout waits for approval", "%(n)s payouts wait for approval", count)
+    else:
+        subject = ngettext("%(n)s payout waits for you", "%(n)s payouts wait for you", count)
+    programs = selectors.by_program(payouts)
+    context = {
+        "count": count,
+        "by_program": programs,
+        "totals": selectors.totals(payouts),
+        "payouts": payouts[:SHOWN],
+        "more": max(0, count - SHOWN),
+        "escalated": sum(1 for payout in payouts if payout.pk in escalated),
+    }
+    summary = "\n".join(f"{program}: {number}, {total}" for program, number, total in programs[:SHOWN])
+    label = gettext("Look at them and decide after signing in")
+    return Content(subject % {"n": count}, context, summary=summary, link=reverse("payouts:list"), link_label=label)
+
+
+kind(
+    WAITING,
+    label=_("Payouts that wait for me"),
+    about=_("Payouts whose next step is yours to decide, and those that waited too long for others."),
+    content=waiting,
+    template="approver",
+    duty=True,
+    never=True,  # others decide too, and deadlines open a step to them
+    chat=True,
+    permission=tuple(PERMISSION.values()),
+)
+
+
+def _rewards(status: str):
+    """The payouts among these that are in this state now: what went on meanwhile is told by its own notice."""
+
+    def render(items: list[Item], reader: Reader) -> Content | None:
+        rows = Payout.objects.filter(public_id__in=[item.data["payout"] for item in items], status=status)
+        payouts = list(rows.select_related("program").order_by("pk"))
+        if not payouts:
+            return None
+        words = {"n": len(payouts)}
+        if status == Payout.Status.ORDERED:
+            subject = ngettext("A reward is on its way to you", "%(n)s rewards are on their way to you", len(payouts))
+        else:
+            subject = ngettext("Your reward was sent", "%(n)s of your rewards were sent", len(payouts))
+        here = reader.user is not None and reader.user.can("me.view")
+        return Content(
+            subject % words,
+            {"payouts": payouts[:SHOWN], "more": max(0, len(payouts) - SHOWN), "here": here},
+            link=reverse("portal:rewards") if here else "",
+            link_label=gettext("Look at my rewards"),
+        )
+
+    return render
+
+
+kind(
+    ON_ITS_WAY,
+    label=_("A reward is on its way"),
+    about=_("The provider has taken the order of your card."),
+    content=_rewards(Payout.Status.ORDERED),
+    template="reward_on_its_way",
+    permission="me.view",
+)
+kind(
+    SENT,
+    label=_("A reward was sent"),
+    about=_("The provider has issued your card: it comes by e-mail or text message, or lies ready in Laurel."),
+    content=_rewards(Payout.Status.FULFILLED),
+    template="reward_sent",
+    permission="me.view",
+)
