@@ -211,8 +211,9 @@ def test_a_participant_without_an_account_leaves_by_the_link(client):
     assert deliver() == 0
 
 
-@pytest.mark.parametrize("token", ["x", "a:b:c", dumps(["not-a-person", [NEWS]], salt="another")])
+@pytest.mark.parametrize("token", ["x", "a:b:c", "signed for something else"])
 def test_a_link_nobody_made_does_not_exist(client, ann, token):
+    token = dumps(["not-a-person", [NEWS]], salt="another") if " " in token else token
     address = reverse("notifications:unsubscribe", args=[token])
     assert (client.get(address).status_code, client.post(address).status_code) == (404, 404)
 
