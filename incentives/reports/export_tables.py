@@ -3,7 +3,8 @@
 TABLES = """
 accounts.User accounts.UserRole account.EmailAddress
 participants.Team participants.Partner participants.Participant
-ledger.Budget ledger.Account ledger.Posting ledger.ExchangeRate ledger.PeriodClose
+ledger.Budget ledger.Account ledger.Posting ledger.ExchangeRate ledger.PeriodClose ledger.BudgetTransfer ledger.FundingLimit
+ledger.BudgetAlert ledger.AlertMail ledger.DepositEntry ledger.DepositCheck ledger.DepositLimit
 programs.Program programs.ProgramVersion programs.ProgramVersion_writers programs.ReviewLimit programs.Target
 programs.TargetChange programs.ProgramStop programs.Enrollment programs.Terms programs.TermsAcceptance
 crm.Connection crm.Delivery crm.ObjectState crm.Activity crm.IdentityLink crm.ImportJob
@@ -16,10 +17,11 @@ tax.TaxProfile tax.TaxProfileChange tax.TaxRule tax.OutsideAward tax.TaxExport
 rewards.Product rewards.Branding rewards.ShippingMethod rewards.Channel rewards.ChannelEvent rewards.RewardOrder
 rewards.OrderAttempt rewards.OrderEvent rewards.Card rewards.CardReveal
 payouts.Payout payouts.Payout_policy_editors payouts.PayoutEarning payouts.ApprovalPolicy payouts.Approval payouts.Hold
-payouts.OrderDecision payouts.Delegation payouts.ApproverPreference payouts.ApproverMail payouts.ApproverNotice
+payouts.OrderDecision payouts.Delegation
 payouts.Recovery payouts.WriteOff payouts.WriteOffLine payouts.RiskRule payouts.ScheduledBuild
 disputes.Dispute disputes.DisputeMessage
-reports.JournalAccount reports.JournalExport
+reports.JournalAccount reports.JournalExport reports.RewardReminder
+notifications.Recipient notifications.Preference notifications.ChannelEndpoint notifications.Delivery notifications.Notification
 portal.WallScreen portal.WallScreenProgram
 core.AuditEvent
 """.split()
@@ -45,6 +47,7 @@ LEFT_OUT = {
     "payouts.ContactKey": "computed from participants' addresses",
     "simulations.SimulatedPerson": "computed from a simulation's definition and the facts, again at any time",
     "simulations.Overlap": "computed from a simulation's definition and the facts, again at any time",
+    "notifications.Announcement": "a mark that something was announced; notifications.Notification has to whom",
     "reports.FullExport": "about these files themselves; the trail has who made and fetched them",
 }
 """Label -> why it is not in the file."""
@@ -56,6 +59,7 @@ FIELDS_LEFT_OUT = {
     "rewards.RewardOrder.body": "holds the secret address the provider calls back",
     "rewards.RewardOrder.hook_hash": "the hash of that address",
     "portal.WallScreen.token_hash": "the hash of a screen's secret address",
+    "notifications.ChannelEndpoint.sealed": "the secret address of a chat channel",
     "rewards.Card.sealed": "the claim link, which is money",
 }
 """Label and field -> why it is not in the file."""
