@@ -25,18 +25,23 @@ OPEN = {
     "metrics": "has a token of its own (tests/operations/test_health.py)",
     "hooks/rewards/<str:token>": "the provider; the token is looked up by its hash (tests/rewards/test_webhooks.py)",
     "hooks/<str:token>/events": "facts from machines; token and signature (tests/crm/test_endpoint.py)",
+    "boards/<str:token>/": "a screen on the wall; the token is looked up by its hash (tests/portal/test_wall.py)",
+    "notifications/unsubscribe/<str:token>/": "whom a signed link names stops hearing of one kind (tests/notifications)",
     "styleguide/": "components without data; 404 but for administrators or with DEBUG (tests/core)",
 }
 """Address -> why no person's permission guards it. Whoever is not signed in gets here."""
 
 SIGNED_IN = {
     "": "the first page by role; shows only what each part's own permission allows",
+    "search/": "asks the lists one may open (tests/operations/test_search.py)",
+    "profile/notifications/": "what one hears of, how often, and when not",
     "profile/": "a person's own name, zone and password",
     "accounts/email/": "the address one signs in with; says that an administrator changes it",
 }
 """Address of a page with `permission = None` -> why everybody signed in may open it."""
 
 WRITE_BY_READERS = {
+    "reports/journal/accounts/<int:pk>/": "its POST asks for accounting.edit itself (tests/reports/test_books_access.py)",
     "me/terms/<uuid:public_id>/": "me.view: the recipient accepts their own terms",
 }
 """Address of a page that answers POST although its permission only reads -> what it may write."""

@@ -55,6 +55,39 @@ SERVICES = {
         "raise_dispute reply withdraw reopen": "disputes.raise",
         "explain correct ask_back note assign": "disputes.answer",
     },
+    "ledger.alerts": {
+        "set_thresholds": "budgets.fund",
+    },
+    "ledger.deposits": {
+        "enter reverse_entry set_low compare": "deposits.edit",
+    },
+    "ledger.funding": {
+        "propose_limit confirm_limit withdraw_limit": "budgets.fund",
+    },
+    "ledger.transfers": {
+        "propose propose_funding approve decline withdraw": "budgets.fund",
+    },
+    "ledger.tree": {
+        "place": "budgets.fund",
+    },
+    "notifications.channels": {
+        "save_channel set_active try_channel": "notifications.edit",
+    },
+    "notifications.sending": {
+        "send_again": "notifications.edit",
+    },
+    "portal.screens": {
+        "create_screen change_screen renew_address revoke_screen": "programs.edit",
+    },
+    "reports.ageing": {
+        "remind": "reports.remind",
+    },
+    "reports.export_services": {
+        "request_export open_file": "export.everything",
+    },
+    "reports.journal_services": {
+        "set_account remove_account use_proposal make_journal": "accounting.edit",
+    },
     "ledger.exchange": {
         "set_rates change_rate remove_rate": "rates.edit",
     },
@@ -123,7 +156,7 @@ SERVICES = {
         "save_limit": "review_limits.edit",
     },
     "programs.services": {
-        "create_program edit_draft set_budget": "programs.edit",
+        "create_program edit_draft set_budget set_board_display": "programs.edit",
         "launch": "programs.publish",
     },
     "programs.stops": {
@@ -163,6 +196,13 @@ NO_DOOR = {
     "crm.imports.import_file": "the command line and the demo; pages call upload and start",
     "crm.imports.require": "the check itself, of upload and start",
     "claims.services.states.move": "the step of a service that checked",
+    "ledger.funding.alone_lately": "answers with an amount",
+    "ledger.funding.needs_second": "answers yes or no",
+    "ledger.funding.hold_still": "the step of a service that checked",
+    "notifications.preferences.choose": "one's own choices",
+    "notifications.preferences.set_mode": "the step of choose and of an unsubscription",
+    "reports.ageing.remind_many": "one remind per card",
+    "reports.journal_services.record_fetch": "writes down who fetched; the page asks accounting.view",
     "ledger.posting.post": "the step of a service that checked",
     "ledger.posting.post_all": "the step of a service that checked",
     "payouts.policies.may_decide": "answers yes or no",
