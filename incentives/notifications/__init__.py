@@ -2,7 +2,7 @@
 
 An app names its kinds in a module `notices` of its own, which is loaded at the start:
 
-    kind("payouts.waiting", label=_("Payouts that wait for me"), content=waiting, duty=True, chat=True)
+    kind("payouts.waiting", label=_("Payouts that wait for approval"), content=waiting, duty=True, chat=True)
 
 and tells somebody in the transaction of the change:
 
