@@ -11,7 +11,7 @@ from django.utils.translation import gettext_lazy as _
 
 from incentives.accounts.selectors import people_who_can
 from incentives.crm.models import Connection
-from incentives.notifications import CHATS, Content, Item, Reader, kind, notify, once
+from incentives.notifications import CHATS, Content, Item, Reader, announced, kind, notify, once
 
 SILENT = "connections.silent"
 
@@ -27,8 +27,11 @@ def silent(now: datetime | None = None) -> list[Connection]:
 def watch_silence(now: datetime | None = None) -> int:
     """Tell administrators once per silence. The sweep calls it. Returns how many connections are newly silent."""
     told = 0
-    for row in silent(now):
-        key = f"{row.public_id}:{row.heard_at.isoformat()}"
+    found = {f"{row.public_id}:{row.heard_at.isoformat()}": row for row in silent(now)}
+    known = announced([f"{SILENT}:{key}" for key in found])
+    for key, row in found.items():
+        if f"{SILENT}:{key}" in known:
+            continue
         with transaction.atomic():
             if once(f"{SILENT}:{key}"):
                 data = {"connection": str(row.public_id)}

@@ -1,5 +1,6 @@
 """What contests tell: that one has begun, that half of it is over with one's own rank, and how it ended."""
 
+from collections.abc import Iterator
 from datetime import datetime, timedelta
 
 from django.db import transaction
@@ -11,14 +12,15 @@ from django.utils.translation import gettext_lazy as _
 
 from incentives.earnings.board_access import own_group
 from incentives.earnings.leaderboards import Leaderboard, boards_of, leaderboard, ruling
-from incentives.notifications import CHATS, Content, Item, Reader, kind, notify, once
+from incentives.notifications import CHATS, Content, Item, Reader, announced, kind, notify, once
 from incentives.participants.models import Participant
 from incentives.programs.eligibility import eligible_people
 from incentives.programs.life import last_definition
-from incentives.programs.models import Program
+from incentives.programs.models import Program, ProgramVersion
 from incentives.programs.rules.contests import rank_rewards
 from incentives.programs.rules.periods import window
 from incentives.programs.rules.schema import Definition
+from incentives.programs.versions import definition_of
 
 STARTED, HALFWAY, ENDED = "contests.started", "contests.halfway", "contests.ended"
 S = Program.Status
@@ -33,29 +35,33 @@ def announce_due(now: datetime | None = None) -> int:
     Each step of a program is announced once. Returns how many were; a repeat announces none.
     """
     now = now or timezone.now()
-    done = 0
-    for program in Program.objects.filter(status=S.ACTIVE).order_by("pk"):
-        definition = last_definition(program)
+    due = [(program, name) for program, name, moment in _steps(now) if moment <= now < moment + FRESH]
+    known = announced([f"{name}:{program.public_id}" for program, name in due])
+    return sum(_announce(program, name) for program, name in due if f"{name}:{program.public_id}" not in known)
+
+
+def _steps(now: datetime) -> Iterator[tuple[Program, str, datetime]]:
+    """(program, what to announce, when). Two queries for any number of programs."""
+    running = ProgramVersion.objects.filter(published_at__isnull=False, program__status=S.ACTIVE).order_by("number")
+    newest = {version.program_id: version for version in running.select_related("program").defer("definition")}
+    for version in newest.values():
+        definition = definition_of(version)
         if rank_rewards(definition):
             first, end = window(definition)
-            done += _announce(program, definition, STARTED, first, now)
-            done += _announce(program, definition, HALFWAY, first + (end - first) / 2, now)
-    ended = Program.objects.filter(contest_seal__contests__gt=0, contest_seal__ranked_seq__gt=0)
-    recent = ended.filter(contest_seal__sealed_at__gt=now - FRESH).select_related("contest_seal")
-    for program in recent.order_by("pk"):
-        done += _announce(program, last_definition(program), ENDED, program.contest_seal.sealed_at, now)
-    return done
+            yield version.program, STARTED, first
+            yield version.program, HALFWAY, first + (end - first) / 2
+    sealed = Program.objects.filter(contest_seal__contests__gt=0, contest_seal__ranked_seq__gt=0)
+    for program in sealed.filter(contest_seal__sealed_at__gt=now - FRESH).select_related("contest_seal"):
+        yield program, ENDED, program.contest_seal.sealed_at
 
 
-def _announce(program: Program, definition: Definition, name: str, moment: datetime, now: datetime) -> int:
-    if not moment <= now < moment + FRESH:
-        return 0
+def _announce(program: Program, name: str) -> int:
     with transaction.atomic():
         if not once(f"{name}:{program.public_id}"):
             return 0
-        people = eligible_people(program, definition).filter(active=True).select_related("user").order_by("pk")
+        people = eligible_people(program, last_definition(program)).filter(active=True).select_related("user")
         told = {"key": str(program.public_id), "data": {"program": str(program.public_id)}}
-        notify(name, to=list(people), **told)
+        notify(name, to=list(people.order_by("pk")), **told)
         notify(name, to=CHATS, program=str(program.public_id), **told)
     return 1
 

@@ -2,7 +2,7 @@
 
 An app names its kinds in a module `notices` of its own, which is loaded at the start:
 
-    kind("payouts.waiting", label=_("Payouts that wait for me"), content=waiting, duty=True, chat=True)
+    kind("payouts.waiting", label=_("Payouts that wait for approval"), content=waiting, duty=True, chat=True)
 
 and tells somebody in the transaction of the change:
 
@@ -11,7 +11,7 @@ and tells somebody in the transaction of the change:
 
 from incentives.notifications.registry import CHATS, Content, Item, Reader, kind
 
-__all__ = ["CHATS", "Content", "Item", "Reader", "kind", "notify", "once"]
+__all__ = ["CHATS", "Content", "Item", "Reader", "announced", "kind", "notify", "once"]
 
 
 def notify(kind: str, *, to, key: str, data: dict | None = None, program: str = "") -> int:
@@ -26,3 +26,10 @@ def once(key: str) -> bool:
     from incentives.notifications import outbox
 
     return outbox.once(key)
+
+
+def announced(keys: list[str]) -> set[str]:
+    """Those of the keys that `once` has seen. One query."""
+    from incentives.notifications import outbox
+
+    return outbox.announced(keys)

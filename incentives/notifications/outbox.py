@@ -104,6 +104,11 @@ def once(key: str) -> bool:
     return True
 
 
+def announced(keys: list[str]) -> set[str]:
+    """Those of the keys that `once` has seen: asked before looking for the people."""
+    return set(Announcement.objects.filter(key__in=keys).values_list("key", flat=True)) if keys else set()
+
+
 def wants(user, kind: str) -> bool:
     """Whether somebody hears of a kind at all, so that a writer may leave out what nobody reads."""
     return mode_of(user, kind) != Mode.NEVER

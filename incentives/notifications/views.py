@@ -60,13 +60,13 @@ class LogPage(ListPage):
         Tab("dropped", _("No longer needed"), Q(status=S.DROPPED)),
     )
     columns = (
-        Column("kind", _("Notice"), kind_label, sort="kind", link=True, phone="title"),
+        Column("kind", _("Notice"), kind_label, note="last_error", sort="kind", link=True, phone="title"),
         Column("to", _("To"), lambda d: str(d.recipient or d.endpoint), note="address",
                sort=("recipient__name", "endpoint__name")),
         Column("address", _("Address, in part"), screen=False),
         Column("channel", _("Channel"), lambda d: d.get_channel_display(), sort="channel"),
         Column("count", _("Things told"), kind="number", sort="count"),
-        Column("status", _("State"), kind="status", sort="status", note="last_error", phone="value"),
+        Column("status", _("State"), kind="status", sort="status", phone="value"),
         Column("last_error", _("Last error"), screen=False),
         Column("attempts", _("Attempts"), kind="number", sort="attempts"),
         Column("next_attempt_at", _("Next attempt"), kind="time", sort="next_attempt_at"),

@@ -18,6 +18,7 @@ COUNTED = (
     ("rewards.RewardOrder", "orders"),
     ("payouts.Payout", "payouts"),
     ("crm.Delivery", "deliveries"),
+    ("notifications.Delivery", "messages"),
     ("programs.Program", "programs"),
 )
 """Models counted by their state, under `laurel_<name>`."""

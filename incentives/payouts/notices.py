@@ -9,6 +9,7 @@ from incentives.payouts import selectors
 from incentives.payouts.kinds import ON_ITS_WAY, SENT, WAITING
 from incentives.payouts.models import Payout
 from incentives.payouts.policies import PERMISSION, is_approver
+from rewards.models import DeliveryType
 
 SHOWN = 20
 
@@ -49,7 +50,7 @@ def _about_waiting(payouts: list[Payout], items: list[Item], reader: Reader) -> 
 
 kind(
     WAITING,
-    label=_("Payouts that wait for me"),
+    label=_("Payouts that wait for approval"),
     about=_("Payouts whose next step is yours to decide, and those that waited too long for others."),
     content=waiting,
     template="approver",
@@ -74,9 +75,11 @@ def _rewards(status: str):
         else:
             subject = ngettext("Your reward was sent", "%(n)s of your rewards were sent", len(payouts))
         here = reader.user is not None and reader.user.can("me.view")
+        links = [payout for payout in payouts if payout.delivery_type == DeliveryType.LINKS]
+        context = {"payouts": payouts[:SHOWN], "more": max(0, len(payouts) - SHOWN), "ready": bool(links)}
         return Content(
             subject % words,
-            {"payouts": payouts[:SHOWN], "more": max(0, len(payouts) - SHOWN), "here": here},
+            context | {"sent": len(links) < len(payouts)},
             link=reverse("portal:rewards") if here else "",
             link_label=gettext("Look at my rewards"),
         )
