@@ -2,7 +2,7 @@
 
 from django.urls import path
 
-from incentives.reports import ageing_views, approvals_views, statement_views, views
+from incentives.reports import ageing_views, approvals_views, results_views, statement_views, views
 
 app_name = "reports"
 urlpatterns = [
@@ -17,4 +17,7 @@ urlpatterns = [
     # approvals
     path("reports/approvals/", approvals_views.ApprovalsPage.as_view(), name="approvals"),
     path("reports/approvals/waiting/", approvals_views.WaitingPage.as_view(), name="approvals-waiting"),
+    # program results
+    path("reports/results/", results_views.ResultsPage.as_view(), name="results"),
+    path("reports/results/<uuid:public_id>/", results_views.ResultPage.as_view(), name="result"),
 ]
