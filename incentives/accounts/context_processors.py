@@ -22,6 +22,7 @@ GROUPS = [  # (heading or None, entries: url name, label, icon, permission or No
         _("Incentives"),
         [
             ("programs:list", _("Programs"), "programs", "programs.view"),
+            ("portal:screens", _("Wall screens"), "trophy", "programs.view"),
             ("simulations:list", _("Simulations"), "flask", "programs.simulate"),
             ("awards:list", _("Awards"), "gift", "awards.view"),
             ("claims:list", _("Claims"), "file", "claims.view"),

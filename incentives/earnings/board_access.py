@@ -38,23 +38,27 @@ def takes_part(program: Program, definition: Definition, participant: Participan
 
 def programs_with(participant: Participant, programs: Iterable[Program]) -> list[tuple[Program, Definition]]:
     """Those of `programs` that takes_part says yes to, with their definitions, in their order. Three queries."""
-    programs = [program for program in programs if program.status in Program.SCORED]
-    ids = [program.pk for program in programs]
-    versions = ProgramVersion.objects.filter(program__in=ids, published_at__isnull=False).defer("definition")
-    by_program: dict[int, list[ProgramVersion]] = defaultdict(list)
-    for version in versions:
-        by_program[version.program_id].append(version)
+    ruled = rulings(programs)
+    ids = [program.pk for program, _definition in ruled]
     counted = set(
         Participation.objects.filter(program__in=ids, participant=participant).values_list("program", flat=True)
     )
     enrolled = dict(Enrollment.objects.filter(program__in=ids, participant=participant).values_list("program", "state"))
-    found = []
-    for program in programs:
-        if program.pk in by_program:
-            definition = timeline_of(by_program[program.pk]).last.definition
-            if program.pk in counted or _let_in(definition, participant, enrolled.get(program.pk, "")):
-                found.append((program, definition))
-    return found
+    return [
+        (program, definition)
+        for program, definition in ruled
+        if program.pk in counted or _let_in(definition, participant, enrolled.get(program.pk, ""))
+    ]
+
+
+def rulings(programs: Iterable[Program]) -> list[tuple[Program, Definition]]:
+    """Those of `programs` that have boards, each with the definition that rules at its end, in their order. One query."""
+    programs = [program for program in programs if program.status in Program.SCORED]
+    published = ProgramVersion.objects.filter(program__in=programs, published_at__isnull=False)
+    by_program: dict[int, list[ProgramVersion]] = defaultdict(list)
+    for version in published.defer("definition"):
+        by_program[version.program_id].append(version)
+    return [(p, timeline_of(by_program[p.pk]).last.definition) for p in programs if p.pk in by_program]
 
 
 def _let_in(definition: Definition, participant: Participant, enrolled: str) -> bool:

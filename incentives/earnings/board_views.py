@@ -5,6 +5,7 @@ from decimal import Decimal
 from functools import cached_property
 from zoneinfo import ZoneInfo
 
+from django import forms
 from django.db import transaction
 from django.http import HttpResponse, JsonResponse
 from django.shortcuts import get_object_or_404, render
@@ -15,14 +16,15 @@ from django.utils.translation import gettext_lazy as _
 from django.views import View
 
 from incentives.core import audit
-from incentives.core.listing import Column, Guarded, ListPage, Tab
+from incentives.core.listing import ActionPage, Column, Guarded, ListPage, Tab
 from incentives.core.pages import crumbs
 from incentives.earnings import contests
 from incentives.earnings.leaderboards import Board, Leaderboard, Shown, boards_of, leaderboard, ruling
 from incentives.earnings.models import ContestSeal, SealedStanding
 from incentives.earnings.wording import prize_words, rule_words
+from incentives.programs import services as programs
 from incentives.programs.models import Program
-from incentives.programs.pages import ProgramPart
+from incentives.programs.pages import LIST, ProgramPart
 from incentives.programs.rules.periods import closes_at
 from incentives.programs.rules.schema import Definition
 from incentives.programs.selectors import measure_text
@@ -189,6 +191,41 @@ def seal_context(program: Program, definition: Definition, board: Leaderboard) -
 
 
 # --- history ------------------------------------------------------------------------------------------------------------
+class DisplayForm(forms.Form):
+    names = forms.ChoiceField(
+        label=_("Names of others"), choices=Program.Names.choices, widget=forms.RadioSelect,
+        help_text=_("People of another partner organisation are shown by that organisation alone, unless names are in full."),
+    )  # fmt: skip
+    amounts = forms.BooleanField(
+        label=_("Show what others sold"), required=False, help_text=_("Everybody always sees their own figures.")
+    )
+
+
+class DisplayPage(BoardPart, ActionPage):
+    """How much the program's boards show of others."""
+
+    permission = "programs.edit"
+    form_class = DisplayForm
+    title, submit = _("What boards show"), _("Save")
+    text = _("For participants' phones and for screens on the wall. You and finance always see everything.")
+
+    def get_object(self):
+        return self.program
+
+    def get_form_kwargs(self, thing) -> dict:
+        return {"initial": {"names": thing.board_names, "amounts": thing.board_amounts}}
+
+    def get_context(self, thing) -> dict:
+        return {"crumbs": crumbs(LIST, (thing.name, self.success_url(thing)))}
+
+    def success_url(self, thing) -> str:
+        return reverse("earnings:leaderboard", args=[thing.public_id])
+
+    def perform(self, thing, data: dict) -> str:
+        programs.set_board_display(program=thing, actor=self.request.user, **data)
+        return gettext("Saved. Boards show it at once.")
+
+
 class StandingPage(BoardPart, Guarded, View):
     """Every sealed standing of a program: evidence, revisions, and what each one changed."""
 

@@ -11,6 +11,7 @@ urlpatterns = [
     path(f"{_ONE}participants/<uuid:participant>/", views.ParticipationPage.as_view(), name="participation"),
     path(f"{_ONE}earnings/", views.EarningsPage.as_view(), name="earnings"),
     path(f"{_ONE}leaderboard/", board_views.LeaderboardPage.as_view(), name="leaderboard"),
+    path(f"{_ONE}leaderboard/display/", board_views.DisplayPage.as_view(), name="board-display"),
     path(f"{_ONE}standing/", board_views.StandingPage.as_view(), name="standing"),
     path(f"{_ONE}standing/<uuid:standing>/", board_views.EvidencePage.as_view(), name="evidence"),
     path(f"{_ONE}exceptions/", views.ExceptionsPage.as_view(), name="exceptions"),

@@ -8,6 +8,7 @@ from django.db.models import Q
 from django.utils import timezone
 
 from incentives.earnings.board_access import own_group, programs_with
+from incentives.earnings.board_names import shown_name
 from incentives.earnings.leaderboards import (
     Board,
     Leaderboard,
@@ -79,26 +80,10 @@ def lines_of(mine: Mine, participant: Participant, top: int = TOP) -> list[Line]
     for index in sorted(wanted):
         shown = Shown(mine.board, index)
         me = index == at
-        name, note = (shown.name, shown.note) if me else names(shown, mine.board.board, participant)
+        name, note = (shown.name, shown.note) if me else shown_name(shown, mine.board.program, participant.partner_id)
         lines.append(Line(shown, name, note, me, skipped=index != before + 1))
         before = index
     return lines
-
-
-def names(row: Shown, board: Board, reader: Participant) -> tuple[str, str]:
-    """(name, note) of another competitor: teams and organisations by name, people by first name and initial, people of
-    another partner organisation by that organisation alone."""
-    if row.person is None:
-        return row.name, row.note
-    if row.partner is not None and row.partner[0] != reader.partner_id:
-        return row.partner[1], ""
-    return short_name(row.name), row.note
-
-
-def short_name(name: str) -> str:
-    """`Ana-Luc\u00eda F.`"""
-    first, *rest = name.split() or [name]
-    return f"{first} {rest[-1][0]}." if rest else first
 
 
 def board_named(boards: Iterable[Board], key: str) -> Board:

@@ -44,6 +44,13 @@ class Program(models.Model):
     """States in which facts are credited. A pause stops payouts, not the count; a closed one still takes corrections, and
     so does one that was put away: what it earned stands as long as its facts do."""
 
+    class Names(models.TextChoices):
+        """How much of people's names everybody else on a board sees; teams and organisations always have theirs."""
+
+        FULL = "full", _("First and last name")
+        SHORT = "short", _("First name and initial")
+        HIDDEN = "hidden", _("No names, only teams")
+
     public_id = models.UUIDField(default=uuid.uuid4, unique=True, editable=False)
     name = models.CharField(_("name"), max_length=120)
     template = models.CharField(_("kind"), max_length=20, default="spiff", db_index=True)
@@ -56,6 +63,8 @@ class Program(models.Model):
     created_at = models.DateTimeField(auto_now_add=True)
     launched_at = models.DateTimeField(null=True, blank=True)
     closed_at = models.DateTimeField(null=True, blank=True, help_text="When it closed: contests were sealed then.")
+    board_names = models.CharField(_("names on boards"), max_length=8, choices=Names.choices, default=Names.SHORT)
+    board_amounts = models.BooleanField(_("amounts on boards"), default=True)
     stacks = models.BooleanField(
         default=False,
         editable=False,

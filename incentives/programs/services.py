@@ -24,7 +24,7 @@ from incentives.programs.versions import copy_for_lists, stacking_problem, why_n
 S = Program.Status
 __all__ = [
     "TargetRow", "change_status", "create_program", "edit_draft", "launch", "nudge_earnings", "resume_stopped",
-    "set_budget", "set_enrollment", "set_enrollments", "set_targets", "take_back_review", "target_problem",
+    "set_board_display", "set_budget", "set_enrollment", "set_enrollments", "set_targets", "take_back_review", "target_problem",
     "what_is_missing", "what_keeps",
 ]  # fmt: skip
 
@@ -232,3 +232,22 @@ def _new_version(program, number, definition, actor, note) -> ProgramVersion:
     )
     version.writers.add(actor)
     return version
+
+
+def set_board_display(*, program: Program, actor, names: str, amounts: bool) -> Program:
+    """How much the program's boards show of others: on phones and on screens on the wall. A repeat writes nothing.
+
+    Raises NotAllowed, ProgramInvalid (an unknown choice).
+    """
+    _require(actor, "programs.edit")
+    if names not in Program.Names.values:
+        raise ProgramInvalid("names: choose full, short or hidden.")
+    with transaction.atomic():
+        program = Program.objects.select_for_update(of=("self",)).get(pk=program.pk)
+        before = {"names": program.board_names, "amounts": program.board_amounts}
+        after = {"names": names, "amounts": amounts}
+        if before != after:
+            program.board_names, program.board_amounts = names, amounts
+            program.save(update_fields=["board_names", "board_amounts"])
+            audit.record("program.board_display", program, actor=actor, before=before, after=after)
+    return program

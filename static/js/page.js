@@ -39,11 +39,15 @@ document.addEventListener("click", (event) => {
   }
 });
 
-// "/" goes to the search box.
+// "/" goes to the list's search box, Ctrl+K (or "/" where there is no list) to the one that searches everything.
 document.addEventListener("keydown", (event) => {
-  if (event.key !== "/" || event.ctrlKey || event.metaKey || event.altKey) return;
-  if (event.target.closest("input, select, textarea, [contenteditable]")) return;
-  const search = document.querySelector("input[type=search]");
+  const everything = event.key === "k" && (event.ctrlKey || event.metaKey) && !event.altKey;
+  if (!everything) {
+    if (event.key !== "/" || event.ctrlKey || event.metaKey || event.altKey) return;
+    if (event.target.closest("input, select, textarea, [contenteditable]")) return;
+  }
+  const own = everything ? null : document.querySelector("main input[type=search]");
+  const search = own || [...document.querySelectorAll("input[type=search]")].find((box) => box.offsetParent);
   if (search) {
     event.preventDefault();
     search.focus();

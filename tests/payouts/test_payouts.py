@@ -356,6 +356,36 @@ def test_what_nobody_decides_expires_and_its_money_returns(cast):
     assert check_ledger() == []
 
 
+def test_a_payout_that_waits_for_something_does_not_expire_and_has_its_30_days_from_then(cast, clock):
+    clock.shift(30 * 86_400)
+    program = make_program(funded="500.00")
+    (payout,) = build(program, cast=cast)
+    hold = services.place_hold(payout_id=payout.pk, actor=cast.finance, reason="Look at the contract")
+    clock.shift(90 * 86_400)
+    assert services.sweep_once()["expired"] == 0
+    services.lift_hold(hold_id=hold.pk, actor=cast.finance, reason="Seen")
+    clock.shift(29 * 86_400)
+    assert services.sweep_once()["expired"] == 0
+    clock.shift(2 * 86_400)
+    assert services.sweep_once()["expired"] == 1
+    payout.refresh_from_db()
+    assert (payout.status, figures(program.budget)) == ("expired", (50_000, 0, 0, 0))
+
+
+def test_an_instant_program_builds_what_expired_again_as_nothing_else_would(cast):
+    program = make_program(funded="500.00", payout={"when": "instant"})
+    send(cast.crm, deal("D1", cast.rep, "5000.00"))
+    services.sweep_once()
+    first = Payout.objects.get()
+    Payout.objects.update(expires_at="2026-01-01T00:00:00Z")
+    assert services.sweep_once()["expired"] == 1
+    assert services.sweep_once()["expired"] == 0
+    again = Payout.objects.exclude(pk=first.pk).get()
+    assert (again.status, again.amount_minor) == ("submitted", first.amount_minor)
+    assert figures(program.budget) == (50_000 - again.amount_minor, again.amount_minor, 0, 0)
+    assert check_ledger() == []
+
+
 @pytest.mark.parametrize("old", [s for s in Payout.Status if s != "submitted"])
 def test_every_state_but_submitted_refuses_a_decision(cast, old):
     (payout,) = build(make_program(funded="500.00"), cast=cast)

@@ -1,5 +1,7 @@
 """The first page: what each role finds there, with exact figures, and how often it asks the database."""
 
+import re
+
 import pytest
 from django.db import connection
 from django.test.utils import CaptureQueriesContext
@@ -74,7 +76,9 @@ def test_an_auditor_sees_figures_and_ways_in(scene, as_user):
     response = as_user(scene.users["auditor"]).get("/")
     page = assert_page_clean(response)
     assert response.context["auditor"]["delivered"]["sums"] == [usd("80.00")]
-    assert {"/payouts/", "/orders/", "/audit/"} <= set(page.links)
+    tiles = re.findall(r'class="card tile" href="([^"]+)".*?<b>([^<]+)</b>', response.content.decode())
+    assert {("/payouts/", "Payouts"), ("/orders/", "Orders"), ("/audit/", "Audit trail")} <= set(tiles)
+    assert {address for address, _ in tiles} <= set(page.links) and "None" not in dict(tiles).values()
 
 
 def test_participants_are_sent_to_their_own_page(scene, as_user):

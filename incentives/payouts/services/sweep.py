@@ -3,15 +3,15 @@
 import logging
 
 from django.db import transaction
-from django.db.models import F
+from django.db.models import Exists, F, OuterRef, Q
 from django.utils import timezone
 
 from incentives.earnings.models import Participation
 from incentives.payouts.errors import CannotBuild
-from incentives.payouts.models import Payout, PayoutEarning
+from incentives.payouts.models import Hold, Payout, PayoutEarning
 from incentives.payouts.services.approve import withdraw
 from incentives.payouts.services.automatic import retry_automatic
-from incentives.payouts.services.build import BuildResult, build_one, plan_for
+from incentives.payouts.services.build import EXPIRES_AFTER, BuildResult, build_one, plan_for
 from incentives.payouts.services.escalate import escalate
 from incentives.payouts.services.mails import send_mails
 from incentives.payouts.services.netting import (
@@ -110,15 +110,25 @@ def _build_instant(participation: Participation, plans: dict) -> int:
 
 
 def expire_waiting(limit: int = 200) -> int:
-    """Payouts nobody decided in time end, and their money returns; what they paid is due again. Returns how many."""
-    count = 0
-    overdue = Payout.objects.filter(status=Payout.Status.SUBMITTED, expires_at__lt=timezone.now())
-    for pk in overdue.order_by("pk").values_list("pk", flat=True)[:limit]:
+    """Payouts nobody decided in time end, and their money returns; what they paid is due again. Returns how many.
+
+    A hold stops the time: it counts anew from the lifting of the last one, so that nobody loses a place for a form that came
+    late. An instant program, which builds by no calendar, builds what is due again at once.
+    """
+    count, now, plans = 0, timezone.now(), {}
+    stopped = Hold.objects.filter(
+        Q(lifted_at__isnull=True) | Q(lifted_at__gt=now - EXPIRES_AFTER), payout=OuterRef("pk")
+    )
+    overdue = Payout.objects.filter(~Exists(stopped), status=Payout.Status.SUBMITTED, expires_at__lt=now)
+    for pk, whose in overdue.order_by("pk").values_list("pk", "participation")[:limit]:
         with transaction.atomic():
+            owners = Participation.objects.select_for_update(of=("self",)).select_related("program")
+            owner = owners.get(pk=whose)  # locked before its payout, as everybody does who builds
             locked = Payout.objects.select_for_update(of=("self",)).select_related("budget", "program")
-            payout = locked.filter(pk=pk, status=Payout.Status.SUBMITTED).first()
+            payout = locked.filter(~Exists(stopped), pk=pk, status=Payout.Status.SUBMITTED).first()
             if payout is not None:
                 withdraw(payout, Payout.Status.EXPIRED, reason="Nobody decided within 30 days.")
+                _build_instant(owner, plans)
                 count += 1
     return count
 
