@@ -35,14 +35,18 @@ def by_rule(definition: Definition) -> Q:
     return where
 
 
-def people(program: Program, definition: Definition) -> QuerySet[Participant]:
-    """Everybody, with `enrolled` (invited, excluded or None), `enrolled_reason`, `matches` (the rule fits) and `can_earn`."""
-    rows = Enrollment.objects.filter(program=program, participant=OuterRef("pk"))
+def with_region() -> QuerySet[Participant]:
+    """Everybody with `own_region`: the person's, else the team's, else the partner's."""
     region = Coalesce(
         NullIf("region", Value("")), NullIf("team__region", Value("")), NullIf("partner__region", Value(""))
     )
-    found = Participant.objects.annotate(
-        own_region=region,
+    return Participant.objects.annotate(own_region=region)
+
+
+def people(program: Program, definition: Definition) -> QuerySet[Participant]:
+    """Everybody, with `enrolled` (invited, excluded or None), `enrolled_reason`, `matches` (the rule fits) and `can_earn`."""
+    rows = Enrollment.objects.filter(program=program, participant=OuterRef("pk"))
+    found = with_region().annotate(
         enrolled=Subquery(rows.values("state")[:1], output_field=CharField()),
         enrolled_reason=Subquery(rows.values("reason")[:1], output_field=CharField()),
     )

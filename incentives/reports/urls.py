@@ -8,6 +8,7 @@ from incentives.reports import (
     approvals_views,
     export_views,
     journal_views,
+    results_views,
     statement_views,
     views,
 )
@@ -47,4 +48,7 @@ urlpatterns = [
     # approvals
     path("reports/approvals/", approvals_views.ApprovalsPage.as_view(), name="approvals"),
     path("reports/approvals/waiting/", approvals_views.WaitingPage.as_view(), name="approvals-waiting"),
+    # program results
+    path("reports/results/", results_views.ResultsPage.as_view(), name="results"),
+    path("reports/results/<uuid:public_id>/", results_views.ResultPage.as_view(), name="result"),
 ]

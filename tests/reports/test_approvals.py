@@ -9,7 +9,7 @@ from django.test.utils import CaptureQueriesContext
 from django.utils import timezone
 
 from incentives.payouts import services
-from incentives.payouts.models import Approval
+from incentives.payouts.models import Approval, ApprovalPolicy
 from tests.factories import make_participant, make_user
 from tests.support.html import assert_page_clean
 
@@ -29,7 +29,7 @@ def decided(scene):
     with at(hours=0):
         one, two, three = (scene.payout(program=program, rep=make_participant(f"Rep {n}")) for n in range(3))
         services.save_policy(actor=scene.users["finance"], name="Two", steps=["finance", "finance"], position=1)
-        services.confirm_policy(policy=services_policy(), actor=scene.other)
+        services.confirm_policy(policy=ApprovalPolicy.objects.get(), actor=scene.other)
         four = scene.payout(program=program, rep=make_participant("Rep 3"))
     third = make_user("finance", name="Third Finance")
     with at(minutes=30):
@@ -42,12 +42,6 @@ def decided(scene):
         done = services.approve_many(seen=[(three.pk, None), (four.pk, None)], actor=scene.other)
     assert [outcome.error for outcome in done] == [None, None]
     return one, two, three, four
-
-
-def services_policy():
-    from incentives.payouts.models import ApprovalPolicy
-
-    return ApprovalPolicy.objects.get(name="Two")
 
 
 def test_each_decision_says_who_what_and_how_long(decided, scene, as_user):
@@ -141,8 +135,6 @@ def test_a_deputy_and_a_policy_are_told_apart(scene, as_user):
 
 def test_decisions_of_a_policy_have_no_wait(scene, as_user):
     services.save_policy(actor=make_user("finance"), name="Small", steps=[], position=1, up_to_minor=500_000)
-    from incentives.payouts.models import ApprovalPolicy
-
     services.confirm_policy(policy=ApprovalPolicy.objects.get(), actor=scene.other)
     scene.payout()
     assert Approval.objects.filter(actor=None).count() == 1
