@@ -51,7 +51,7 @@ def _scored(participations: list[Participation]) -> list[Computed]:
     """Each participation by itself."""
     rows = Participant.objects.filter(pk__in={p.participant_id for p in participations})
     people = people_in(rows.select_related("team", "partner"))
-    credits = _credits_by_participation(participations, people.keys)
+    credits = credits_by_participation(participations, people.keys)
     programs = {running.program.pk: running for running in running_programs()}
     targets = {
         program_id: targets_of(program_id, people.keys)
@@ -72,7 +72,7 @@ def _scored(participations: list[Participation]) -> list[Computed]:
     return result
 
 
-def _credits_by_participation(participations, keys) -> dict[int, list[CreditValue]]:
+def credits_by_participation(participations, keys) -> dict[int, list[CreditValue]]:
     credits: dict[int, list[CreditValue]] = defaultdict(list)
     key_of = {p.pk: keys[p.participant_id] for p in participations}
     rows = Credit.objects.filter(participation__in=participations).values_list(

@@ -2,7 +2,7 @@
 
 from django.urls import path
 
-from incentives.portal import board_views, earning_views, screen_views, terms_views, views
+from incentives.portal import board_views, earning_views, estimate_views, screen_views, terms_views, views
 
 app_name = "portal"
 urlpatterns = [
@@ -13,6 +13,7 @@ urlpatterns = [
     path("me/statement/", views.StatementPage.as_view(), name="statement"),
     path("me/earnings/<uuid:public_id>/", earning_views.EarningPage.as_view(), name="earning"),
     path("me/earnings/<uuid:public_id>.json", earning_views.EarningJson.as_view(), name="earning-json"),
+    path("me/estimate/", estimate_views.EstimatePage.as_view(), name="estimate"),
     path("me/terms/", terms_views.TermsPage.as_view(), name="terms"),
     path("me/terms/<uuid:public_id>/", terms_views.TermsTextPage.as_view(), name="terms-text"),
     path("me/boards/", board_views.BoardsPage.as_view(), name="boards"),

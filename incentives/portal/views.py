@@ -22,7 +22,7 @@ from incentives.core.pages import crumbs
 from incentives.disputes import selectors as disputes
 from incentives.payouts import tax_totals, wording
 from incentives.payouts.models import Payout
-from incentives.portal import selectors
+from incentives.portal import selectors, setup
 from incentives.programs import terms
 from rewards import services as rewards
 from rewards.errors import RewardError
@@ -49,7 +49,7 @@ class HomePage(Guarded, View):
             "administrator": selectors.administrator_home() if Role.ADMINISTRATOR in roles else None,
             "auditor": selectors.auditor_home() if Role.AUDITOR in roles else None,
         }
-        return render(request, "portal/home.html", sections)
+        return render(request, "portal/home.html", {**sections, "setup": setup.checklist(request.user)})
 
 
 # --- a participant's own ------------------------------------------------------------------------------------------------
