@@ -18,7 +18,8 @@ from incentives.crm.models import Activity, Connection, Delivery
 from incentives.earnings import recompute
 from incentives.earnings.models import Credit, Earning, Scorecard, SealedStanding
 from incentives.earnings.selectors import exceptions
-from incentives.ledger.models import Account, Budget
+from incentives.ledger import deposits
+from incentives.ledger.models import Account, Budget, BudgetTransfer
 from incentives.ledger.selectors import budget_figures
 from incentives.operations.demo_company import deals, people, programs
 from incentives.operations.management.commands.seed_demo import Command
@@ -32,7 +33,7 @@ from rewards import channel
 from rewards import services as rewards
 from rewards.models import Card, Product, RewardOrder
 from rewards.sweep import sweep_once
-from tests.factories import make_user
+from tests.factories import make_user, usd
 
 DATABASE = pytest.mark.django_db(transaction=True)
 
@@ -105,6 +106,9 @@ def _programs_budgets_and_facts_are_there():
     assert not Payout.objects.filter(program__status="closed").exclude(status="fulfilled").exists()
     available = {budget.name: budget_figures([budget])[budget.pk].available.minor for budget in Budget.objects.all()}
     assert available["Roadshow fund"] < 5_000 < 1_000_000 < available["Sales incentives"]
+    assert counts(Budget.objects, "parent__name") == {None: 1, "Incentives of the year": 4}
+    assert counts(BudgetTransfer.objects, "status") == {"approved": 2, "proposed": 1}
+    assert deposits.estimate("USD").deposits == usd("1000000.00")
     assert counts(Delivery.objects.filter(status="quarantined"), "code") == {
         "unknown_participant": 2, "unknown_currency": 1, "occurred_in_future": 1,
     }  # fmt: skip

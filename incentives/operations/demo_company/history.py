@@ -15,13 +15,15 @@ from incentives.crm import intake
 from incentives.crm.ingest import process_deliveries
 from incentives.earnings.evaluate import evaluate
 from incentives.ledger import services as ledger
+from incentives.ledger import transfers
+from incentives.ledger.models import BudgetTransfer
 from incentives.ledger.selectors import budget_figures
 from incentives.operations.demo_company import deals, people
 from incentives.operations.demo_company import programs as documents
 from incentives.operations.demo_company.claims import Desk
 from incentives.operations.demo_company.clock import as_of
 from incentives.operations.demo_company.deals import Sent
-from incentives.operations.demo_company.roster import INCENTIVES, LAUNCH, PARTNERS, ROADSHOW, Company
+from incentives.operations.demo_company.roster import INCENTIVES, LAUNCH, PARTNERS, ROADSHOW, YEAR, Company
 from incentives.operations.sweep import SWEEPERS
 from incentives.payouts import services as payouts
 from incentives.payouts.models import Payout
@@ -100,7 +102,7 @@ class Story:
             38: (lambda: self.desk.review(43),),
             35: (lambda: self.approve(self.build(d.RACE)),),  # its calendar closed it two days ago
             32: (lambda: self.approve(self.build(d.CHANNEL)),),
-            24: (lambda: self.approve(self.build(d.ROADSHOW)),),
+            24: (lambda: self.approve(self.build(d.ROADSHOW)), self.hand_down),
             19: (lambda: self.desk.file(19), lambda: self.approve(self.build(d.SEATS))),
             18: (lambda: self.approve(self.build(d.ATTACH)), self.take_back_a_renewal),
             15: (lambda: self.desk.review(19), lambda: self.approve(self.build(d.CLAIMS))),
@@ -108,7 +110,13 @@ class Story:
             6: (self.cut_the_roadshow,),
             4: (lambda: self.build(d.ROADSHOW),),
             2: (lambda: self.pause(d.ATTACH), lambda: self.desk.file(2), lambda: self.build(d.BIG_DEALS)),
-            1: (lambda: self.desk.review(2), self.desk.take_back, self.prepare_next, lambda: self.draft(d.REFERRAL)),
+            1: (
+                self.ask_for_the_roadshow,
+                lambda: self.desk.review(2),
+                self.desk.take_back,
+                self.prepare_next,
+                lambda: self.draft(d.REFERRAL),
+            ),
         }
 
     def work(self) -> None:
@@ -208,6 +216,22 @@ class Story:
     def _was_paid(self, deal: deals.Deal) -> bool:
         paid = Payout.objects.filter(program=self.company.programs[documents.RENEWALS], status=Payout.Status.FULFILLED)
         return paid.filter(participant__external_user_id=deal.owner.key).exists()
+
+    def transfer(self, to: str, amount: int, reason: str) -> BudgetTransfer:
+        """Finance asks for some of the year's money for another budget."""
+        budgets = self.company.budgets
+        return transfers.propose(
+            source=budgets[YEAR], destination=budgets[to], amount=Money(amount, "USD"), reason=reason,
+            actor=self.company.user(people.FINANCE),
+        )  # fmt: skip
+
+    def hand_down(self) -> None:
+        asked = self.transfer(INCENTIVES, 1_000_000, "Second half of the year")
+        transfers.approve(transfer=asked, actor=self.company.user(people.SECOND_FINANCE))
+
+    def ask_for_the_roadshow(self) -> None:
+        """Nobody has decided it yet."""
+        self.transfer(ROADSHOW, 300_000, "More people came than planned")
 
     def cut_the_roadshow(self) -> None:
         """Finance takes most of a budget back, so that it is nearly empty and what comes later has to wait for funding."""

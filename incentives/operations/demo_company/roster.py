@@ -10,6 +10,7 @@ from incentives.accounts.models import User
 from incentives.core import audit
 from incentives.crm import services as crm
 from incentives.crm.models import Connection
+from incentives.ledger import deposits, transfers, tree
 from incentives.ledger import services as ledger
 from incentives.ledger.models import Budget
 from incentives.operations.demo_company import people
@@ -30,6 +31,8 @@ POLICIES = (  # name, position, up to (minor units), steps
     ("Two of finance above 1,000", 30, None, [STEP.FINANCE, STEP.FINANCE]),
 )
 INCENTIVES, LAUNCH, PARTNERS, ROADSHOW = "Sales incentives", "Sentry launch fund", "Partner rewards", "Roadshow fund"
+YEAR, YEAR_FUNDED = "Incentives of the year", "150000.00"
+"""The budget over all others. Its money goes down by transfers."""
 FUNDED = {INCENTIVES: "60000.00", LAUNCH: "25000.00", PARTNERS: "20000.00", ROADSHOW: "900.00"}
 
 
@@ -56,6 +59,7 @@ def found_company() -> Company:
     _groups_and_people(company)
     _connections(company)
     _budgets(company)
+    _deposit(company)
     _policies(company.user(people.FINANCE))
     _catalogue(company.user(people.FINANCE))
     _tax_forms(company)
@@ -116,12 +120,39 @@ def _connections(company: Company) -> None:
 
 
 def _budgets(company: Company) -> None:
-    finance = company.user(people.FINANCE)
+    """The year's money is more than one person funds alone; each of two people funds some of the others."""
+    finance, second = company.user(people.FINANCE), company.user(people.SECOND_FINANCE)
+    year = ledger.create_budget(name=YEAR, currency="USD", actor=finance)
+    asked = transfers.propose_funding(
+        budget=year, amount=_usd(YEAR_FUNDED), reference="FIN-100", actor=finance, memo="Approved by the board"
+    )
+    transfers.approve(transfer=asked, actor=second)
+    company.budgets[YEAR] = year
     for number, (name, amount) in enumerate(FUNDED.items(), start=1):
+        actor = second if name in {PARTNERS, ROADSHOW} else finance
         budget = ledger.create_budget(name=name, currency="USD", actor=finance)
-        money = Money(int(amount.replace(".", "")), "USD")
-        ledger.fund(budget=budget, amount=money, reference=f"FIN-{100 + number}", actor=finance, memo="Yearly plan")
-        company.budgets[name] = budget
+        ledger.fund(
+            budget=budget, amount=_usd(amount), reference=f"FIN-{100 + number}", actor=actor, memo="Yearly plan"
+        )
+        company.budgets[name] = tree.place(budget=budget, parent=year, actor=finance)
+
+
+def _deposit(company: Company) -> None:
+    """What the sandbox holds at first, paid in by two wires; the second was typed wrongly at first."""
+    finance, today = company.user(people.FINANCE), timezone.now().date()
+
+    def paid_in(amount: str, reference: str):
+        return deposits.enter(amount=_usd(amount), on=today, reference=reference, actor=finance)
+
+    paid_in("600000.00", "WIRE 2207")
+    wrong = paid_in("40000.00", "WIRE 2208")
+    deposits.reverse_entry(entry=wrong, reason="The wire was of 400,000.00", actor=finance)
+    paid_in("400000.00", "WIRE 2208 corrected")
+    deposits.set_low(currency="USD", low=_usd("100000.00"), actor=finance)
+
+
+def _usd(amount: str) -> Money:
+    return Money(int(amount.replace(".", "")), "USD")
 
 
 def _tax_forms(company: Company) -> None:
