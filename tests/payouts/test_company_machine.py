@@ -11,9 +11,10 @@ from collections import Counter, defaultdict
 from datetime import date
 from decimal import Decimal
 
+import hypothesis
 import pytest
 from django.db import transaction
-from hypothesis import HealthCheck, settings
+from hypothesis import HealthCheck
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, rule, run_state_machine_as_test
 
@@ -374,6 +375,9 @@ def machine_for(monkeypatch):
 
 
 @pytest.mark.django_db
-def test_promises_3_to_9_hold_after_every_step_of_any_company(monkeypatch, quiet_nudges):
-    profile = settings(max_examples=9, stateful_step_count=16, deadline=None, suppress_health_check=list(HealthCheck))
+def test_promises_3_to_9_hold_after_every_step_of_any_company(monkeypatch, quiet_nudges, settings):
+    settings.E2R_WEBHOOKS, settings.BASE_URL = True, "https://laurel.example"
+    profile = hypothesis.settings(
+        max_examples=9, stateful_step_count=16, deadline=None, suppress_health_check=list(HealthCheck)
+    )
     run_state_machine_as_test(machine_for(monkeypatch), settings=profile)
