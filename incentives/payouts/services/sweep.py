@@ -78,8 +78,8 @@ def _looked(participation: Participation) -> None:
 def _withdraw_unearned(participation: Participation) -> int:
     """Cancel payouts that await approval, newest first: those that pay for something no longer earned, and as many more as
     needed until what they pay is what may be paid beside the payouts that left already."""
-    waiting = participation.payouts.filter(status=Payout.Status.SUBMITTED).order_by("-pk")
-    waiting = list(waiting.select_for_update(of=("self",), no_key=True).select_related("budget", "program"))
+    waiting = participation.payouts.filter(status=Payout.Status.SUBMITTED).order_by("pk")  # the order of all locks
+    waiting = list(waiting.select_for_update(of=("self",), no_key=True).select_related("budget", "program"))[::-1]
     if not waiting:
         return 0
     over = sum(payout.amount_minor for payout in waiting) - max(0, netting_of(participation, states=LEFT).due)
