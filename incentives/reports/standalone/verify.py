@@ -426,11 +426,26 @@ class Payouts:
             self.ledger.used |= {f"fee:{pid}", f"discount:{pid}"}
             return
         known = [cost for cost in (order["cost_minor"], order["expected_cost_minor"], amount) if cost is not None]
-        over = known[0] - amount
-        if over > 0:
-            self.ledger.expect(f"fee:{pid}", "fee", over, deposit, f"cash:fees:{currency}", cause)
-        elif over < 0:
-            self.ledger.expect(f"discount:{pid}", "discount", -over, f"cash:discount:{currency}", deposit, cause)
+        self._cost(
+            pid, cause, known[0] - amount, (deposit, f"cash:fees:{currency}"), (f"cash:discount:{currency}", deposit)
+        )
+
+    def _cost(self, pid, cause, over, fee_way, discount_way):
+        """Fee less discount is what the card cost beyond its face value; the catalogue of the day says how it divides."""
+        net, named = 0, []
+        for kind, way, sign in (("fee", fee_way, 1), ("discount", discount_way, -1)):
+            key = f"{kind}:{pid}"
+            self.ledger.used.add(key)
+            found = self.ledger.postings.get(key)
+            if found is not None:
+                self.ledger.expect(key, kind, found[2], *way, cause)
+                net += sign * found[2]
+                named.append(f"row {found[0]} ({key})")
+        if net != over:
+            where = " and ".join(named) or f"fee:{pid} or discount:{pid}: is missing"
+            self.box.say(
+                f"ledger.Posting {where}: fee less discount is {net}, the order cost {over} beyond its face value"
+            )
 
     def _card(self, row, where, cards):
         order = self.orders.get(row["order_id"])
