@@ -16,6 +16,7 @@ import httpx
 import pytest
 import time_machine
 from django.db.models import Sum
+from django.utils import timezone
 
 from incentives.core import audit
 from incentives.crm import imports
@@ -155,8 +156,9 @@ class Company:
 
 
 @pytest.fixture
-def company(shared_data, tmp_path, settings, sandbox):
+def company(shared_data, tmp_path, settings, sandbox, monkeypatch):
     settings.MEDIA_ROOT = tmp_path / "uploads"
+    monkeypatch.setattr("rewards.clock.now", timezone.now)  # the database's own clock cannot travel
     httpx.post(f"{sandbox.url}/_sandbox/fund", json={"amount": "1000000"})
     with time_machine.travel(datetime(2026, 2, 20, 12, tzinfo=UTC), tick=True) as clock:
         rewards.refresh_catalogue()

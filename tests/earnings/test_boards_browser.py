@@ -26,7 +26,7 @@ def test_a_manager_watches_the_board_change_then_reads_the_sealed_history(page, 
     page.locator(".podium .place-1").get_by_text("Ana Rep").wait_for()
     receive(crm, deal("D9", people[3], "900.00"))
     page.locator(".podium .place-1").get_by_text("Dee Rep").wait_for()  # nobody touched the page
-    page.get_by_role("searchbox").fill("cyd")
+    page.locator("main").get_by_role("searchbox").fill("cyd")
     page.get_by_text("1\u20131 of 1").wait_for()
     close(program)
     page.goto(f"/programs/{program.public_id}/leaderboard/")
