@@ -5,16 +5,11 @@ left. It is crossed at most once until money came in: what a released payout giv
 nobody anything new. A unique constraint on open alerts makes two sweeps at once write one.
 """
 
-import logging
-from datetime import datetime, timedelta
+from datetime import datetime
 
-from django.conf import settings
-from django.core.mail import EmailMessage
 from django.db import IntegrityError, transaction
-from django.db.models import F, Q
-from django.template.loader import render_to_string
-from django.urls import reverse
-from django.utils import timezone, translation
+from django.db.models import Q
+from django.utils import timezone
 from django.utils.translation import gettext
 
 from incentives.accounts.models import User
@@ -23,13 +18,13 @@ from incentives.core.errors import NotAllowed
 from incentives.core.templatetags.laurel import money_text
 from incentives.ledger import deposits
 from incentives.ledger.errors import BudgetInvalid
-from incentives.ledger.models import AlertMail, Budget, BudgetAlert, DepositEntry, Posting
+from incentives.ledger.kinds import ALERT
+from incentives.ledger.models import Budget, BudgetAlert, DepositEntry, Posting
 from incentives.ledger.selectors import BudgetFigures, budget_figures
+from incentives.notifications import CHATS, notify
 from rewards.money import Money
 
-log = logging.getLogger(__name__)
 MOST_PERCENTS = 6
-MOST_ATTEMPTS = 12
 SHOWN = 8
 DEPOSIT, LEFT = BudgetAlert.DEPOSIT, BudgetAlert.LEFT
 STANDING = Q(ended_at__isnull=True, standing=True)
@@ -38,7 +33,7 @@ STANDING = Q(ended_at__isnull=True, standing=True)
 def sweep_once(now: datetime | None = None) -> dict[str, int]:
     """What the sweep calls."""
     now = now or timezone.now()
-    return {"alerts": watch_budgets(now) + watch_deposits(now), "mails": send_due(now)}
+    return {"alerts": watch_budgets(now) + watch_deposits(now)}
 
 
 # --- settings of a budget ---------------------------------------------------------------------------------------------------
@@ -126,19 +121,20 @@ def _tell(budget: Budget, figures: BudgetFigures, thresholds: list[str], now: da
         )
         for threshold in thresholds
     ]
-    return _write(rows, recipients(budget), now)
+    return _write(rows, recipients(budget))
 
 
-def _write(rows: list[BudgetAlert], people: list[User], now: datetime) -> int:
+def _write(rows: list[BudgetAlert], people: list[User]) -> int:
+    """Alerts of one subject, the most severe last: the one that is told."""
     try:
         with transaction.atomic():
             for row in rows:
                 row.save()
                 after = {"threshold": row.threshold, "available": str(row.available)}
                 audit.record("budget.alert" if row.budget else "deposit.alert", row.budget or row, after=after)
-            AlertMail.objects.bulk_create(
-                [AlertMail(alert=rows[-1], user=user, next_attempt_at=now) for user in people]
-            )
+            worst = rows[-1]
+            notify(ALERT, to=people, key=f"alert:{worst.pk}", data={"alert": worst.pk})
+            notify(ALERT, to=CHATS, key=f"alert:{worst.pk}", data={"alert": worst.pk})
     except IntegrityError:  # another process told of it in this moment
         return 0
     return len(rows)
@@ -162,7 +158,7 @@ def watch_deposits(now: datetime) -> int:
                 available_minor=estimate.balance.minor,
                 at=now,
             )
-            new += _write([row], recipients(), now)
+            new += _write([row], recipients())
     return new
 
 
@@ -198,36 +194,3 @@ def standing_alerts(user=None) -> list[tuple[Budget, BudgetFigures, str]]:
     alerts = list(latest.values())[:SHOWN]
     figures = budget_figures([alert.budget for alert in alerts]) if alerts else {}
     return [(alert.budget, figures[alert.budget_id], words_of(alert)) for alert in alerts]
-
-
-# --- sending --------------------------------------------------------------------------------------------------------------
-def send_due(now: datetime) -> int:
-    """Send what is due; returns how many were sent. What is no longer so is not sent."""
-    due = AlertMail.objects.filter(sent_at__isnull=True, next_attempt_at__lte=now, attempts__lt=MOST_ATTEMPTS)
-    return sum(_send(pk, now) for pk in list(due.order_by("pk").values_list("pk", flat=True)[:200]))
-
-
-def _send(mail_id: int, now: datetime) -> int:
-    """Claim by moving the next attempt away, send outside any transaction, note the result."""
-    claimed = AlertMail.objects.filter(pk=mail_id, sent_at__isnull=True, next_attempt_at__lte=now)
-    if not claimed.update(attempts=F("attempts") + 1, next_attempt_at=now + timedelta(minutes=10)):
-        return 0
-    mail = AlertMail.objects.select_related("user", "alert__budget").get(pk=mail_id)
-    try:
-        message_for(mail).send()
-    except Exception as exc:  # the mail server is away: tried again
-        log.warning("alert mail %s was not sent: %s", mail.pk, type(exc).__name__)
-        return 0
-    AlertMail.objects.filter(pk=mail_id).update(sent_at=now)
-    return 1
-
-
-def message_for(mail: AlertMail) -> EmailMessage:
-    alert, budget = mail.alert, mail.alert.budget
-    with translation.override(mail.user.language):
-        words = words_of(alert)
-        subject = f"{budget}: {words}" if budget else words
-        path = budget.get_absolute_url() if budget else reverse("ledger:deposits")
-        context = {"user": mail.user, "alert": alert, "budget": budget, "words": words}
-        body = render_to_string("emails/alert.txt", context | {"link": f"{settings.BASE_URL}{path}"})
-        return EmailMessage(" ".join(subject.split()), body, None, [mail.user.email])

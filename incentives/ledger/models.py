@@ -262,7 +262,6 @@ class PeriodClose(models.Model):
 
 # Django finds models in this module alone; these stand in a file of their own.
 from incentives.ledger.money_models import (  # noqa: E402, F401
-    AlertMail,
     BudgetAlert,
     DepositCheck,
     DepositEntry,

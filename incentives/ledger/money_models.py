@@ -1,4 +1,4 @@
-"""FundingLimit; BudgetAlert and AlertMail; DepositEntry, DepositLimit and DepositCheck."""
+"""FundingLimit; BudgetAlert; DepositEntry, DepositLimit and DepositCheck."""
 
 import uuid
 
@@ -101,25 +101,6 @@ class BudgetAlert(models.Model):
     @property
     def limit(self) -> Money | None:
         return None if self.limit_minor is None else Money(self.limit_minor, self.currency)
-
-
-class AlertMail(models.Model):
-    """One person to be told of one crossing: written with the alert, sent at least once, again while the server is away."""
-
-    alert = models.ForeignKey(BudgetAlert, on_delete=models.CASCADE, related_name="mails")
-    user = models.ForeignKey(USER, on_delete=models.PROTECT, related_name="+")
-    attempts = models.PositiveIntegerField(default=0)
-    next_attempt_at = models.DateTimeField()
-    sent_at = models.DateTimeField(null=True)
-
-    class Meta:
-        constraints = [models.UniqueConstraint(fields=["alert", "user"], name="alert_mail_once")]
-        indexes = [
-            models.Index(fields=["next_attempt_at"], condition=Q(sent_at__isnull=True), name="alert_mail_due"),
-        ]
-
-    def __str__(self):
-        return f"{self.alert} to {self.user}"
 
 
 # --- the deposit account at the provider ----------------------------------------------------------------------------------

@@ -1,48 +1,36 @@
-"""What budgets and the provider's deposit tell finance. Whoever finds a threshold crossed calls `budget_alert`."""
+"""What budgets and the provider's deposit tell finance, a budget's owner and the chat channels."""
 
 from django.urls import reverse
-from django.utils.translation import gettext, ngettext
+from django.utils.translation import gettext
 from django.utils.translation import gettext_lazy as _
 
-from incentives.accounts.selectors import people_who_can
-from incentives.ledger.models import Budget
-from incentives.ledger.selectors import budget_figures
-from incentives.notifications import CHATS, Content, Item, Reader, kind, notify
-
-ALERT = "budgets.alert"
-
-
-def budget_alert(budget: Budget, *, key: str, percent: int, people=None) -> None:
-    """Tell finance (or `people`) and the chat channels that `percent` of a budget's money is spoken for; in the transaction
-    that notes it. `key` names the crossing (`80:2026-07`): it is told once."""
-    told = {"key": f"{budget.public_id}:{key}", "data": {"budget": str(budget.public_id), "percent": percent}}
-    notify(ALERT, to=people_who_can("budgets.fund") if people is None else people, **told)
-    notify(ALERT, to=CHATS, **told)
+from incentives.ledger.alerts import STANDING, words_of
+from incentives.ledger.kinds import ALERT
+from incentives.ledger.models import BudgetAlert
+from incentives.notifications import Content, Item, Reader, kind
 
 
 def alert(items: list[Item], reader: Reader) -> Content | None:
-    """The budgets as they stand now; those that were given up are left out."""
-    crossed = {item.data["budget"]: item.data["percent"] for item in items}
-    budgets = list(Budget.objects.filter(public_id__in=crossed, is_active=True).order_by("name"))
-    if not budgets:
+    """What is still crossed, each budget and deposit once with its newest threshold; None when money came in meanwhile."""
+    found = BudgetAlert.objects.filter(STANDING, pk__in=[item.data["alert"] for item in items]).select_related("budget")
+    latest = {(row.budget_id, row.currency): row for row in found.order_by("at", "pk")}
+    rows = [(row, words_of(row)) for row in latest.values() if row.budget is None or row.budget.is_active]
+    if not rows:
         return None
-    figures = budget_figures(budgets)
-    rows = [(budget, crossed[str(budget.public_id)], figures[budget.pk]) for budget in budgets]
-    subject = ngettext("Budget “%(name)s” is %(percent)s %% used", "%(n)s budgets are nearly used up", len(rows))
-    summary = [gettext("%(name)s: %(room)s left") % {"name": b, "room": f.available} for b, _percent, f in rows]
-    return Content(
-        subject % {"name": rows[0][0], "percent": rows[0][1], "n": len(rows)},
-        {"rows": rows},
-        summary="\n".join(summary),
-        link=reverse("ledger:budgets"),
-        link_label=gettext("Look at the budgets"),
-    )
+    names = [f"{row.budget}: {words}" if row.budget else words for row, words in rows]
+    subject = names[0] if len(rows) == 1 else gettext("%(n)s budgets run low") % {"n": len(rows)}
+    deposits = [row for row, _words in rows if row.budget is None]
+    if len(rows) == 1:
+        link = reverse("ledger:deposits") if deposits else rows[0][0].budget.get_absolute_url()
+    else:
+        link = reverse("ledger:budgets")
+    return Content(subject, {"rows": rows}, summary="\n".join(names), link=link, link_label=gettext("Look at it"))
 
 
 kind(
     ALERT,
     label=_("A budget runs low"),
-    about=_("A budget passed one of its thresholds."),
+    about=_("A budget passed one of its thresholds, or the deposit at the provider is low."),
     content=alert,
     template="budget_alert",
     duty=True,

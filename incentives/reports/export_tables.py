@@ -4,7 +4,7 @@ TABLES = """
 accounts.User accounts.UserRole account.EmailAddress
 participants.Team participants.Partner participants.Participant
 ledger.Budget ledger.Account ledger.Posting ledger.ExchangeRate ledger.PeriodClose ledger.BudgetTransfer ledger.FundingLimit
-ledger.BudgetAlert ledger.AlertMail ledger.DepositEntry ledger.DepositCheck ledger.DepositLimit
+ledger.BudgetAlert ledger.DepositEntry ledger.DepositCheck ledger.DepositLimit
 programs.Program programs.ProgramVersion programs.ProgramVersion_writers programs.ReviewLimit programs.Target
 programs.TargetChange programs.ProgramStop programs.Enrollment programs.Terms programs.TermsAcceptance
 crm.Connection crm.Delivery crm.ObjectState crm.Activity crm.IdentityLink crm.ImportJob

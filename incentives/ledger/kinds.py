@@ -1,0 +1,3 @@
+"""The kind of notice that budgets and the deposit send, by name."""
+
+ALERT = "budgets.alert"
