@@ -15,6 +15,7 @@ from django.views import View
 from incentives.core.listing import ActionPage, Bulk, Column, DetailPage, Guarded, Link, ListPage, Since, Tab, Until
 from incentives.core.models import AuditEvent
 from incentives.core.pages import crumbs
+from incentives.core.templatetags.laurel import words
 from incentives.crm import selectors, services
 from incentives.crm.forms import (
     ConnectionForm,
@@ -187,7 +188,7 @@ class DeliveryPage(DetailPage):
             "understood": json.dumps({**thing.event, **thing.overrides}, indent=2, ensure_ascii=False),
             "raw": thing.raw[:20_000],
             "troubled": thing.status in selectors.TROUBLED,
-            "events": [{"title": e.action, "at": e.at, "by": e.actor_name, "text": e.reason} for e in events],
+            "events": [{"title": words(e.action), "at": e.at, "by": e.actor_name, "text": e.reason} for e in events],
         }
 
 
@@ -282,7 +283,7 @@ class ConnectionPage(DetailPage):
             "connection": thing,
             "secrets": thing.secrets.order_by("-pk"),
             "links": thing.identity_links.select_related("participant").order_by("external_user_id")[:200],
-            "events": [{"title": e.action, "at": e.at, "by": e.actor_name, "text": e.reason} for e in events],
+            "events": [{"title": words(e.action), "at": e.at, "by": e.actor_name, "text": e.reason} for e in events],
         }
 
 

@@ -17,6 +17,7 @@ from incentives.core.listing import ActionPage, Column, DetailPage, Guarded, Lin
 from incentives.core.models import AuditEvent
 from incentives.core.pages import crumbs
 from incentives.core.tables import BadFile
+from incentives.core.templatetags.laurel import words
 from incentives.participants import imports, services
 from incentives.participants.forms import GroupFilterChoices, ImportForm, ParticipantForm
 from incentives.participants.models import Participant
@@ -88,7 +89,7 @@ class ParticipantPage(DetailPage):
             "person": thing,
             "state": state(thing),
             "people": thing.reports.order_by("name")[:100],
-            "events": [{"title": e.action, "at": e.at, "by": e.actor_name, "text": e.reason} for e in events],
+            "events": [{"title": words(e.action), "at": e.at, "by": e.actor_name, "text": e.reason} for e in events],
         }
 
 

@@ -8,24 +8,20 @@ What can be known (docs/provider.md; the provider documents no report of opening
 Whether a card that was opened has been spent is never known.
 """
 
-import logging
-from collections import defaultdict
 from collections.abc import Iterable
 from dataclasses import dataclass
 from datetime import date, datetime, timedelta
 
-from django.conf import settings
-from django.core.mail import EmailMultiAlternatives
 from django.db import IntegrityError, transaction
-from django.db.models import Case, CharField, Count, F, Min, OuterRef, Q, QuerySet, Subquery, Sum, Value, When
-from django.template.loader import render_to_string
-from django.urls import reverse
-from django.utils import timezone, translation
+from django.db.models import Case, CharField, Count, Exists, F, Min, OuterRef, Q, QuerySet, Subquery, Sum, Value, When
+from django.utils import timezone
 from django.utils.translation import gettext_lazy as _
-from django.utils.translation import ngettext
 
 from incentives.core import audit
 from incentives.core.errors import DomainError, NotAllowed
+from incentives.notifications import notify
+from incentives.notifications.models import Preference
+from incentives.notifications.registry import Mode
 from incentives.payouts.models import Payout
 from incentives.reports.ageing_models import RewardReminder
 from incentives.reports.errors import CannotRemind
@@ -33,23 +29,26 @@ from incentives.reports.periods import moment
 from rewards.models import CardReveal, DeliveryType
 from rewards.money import Money
 
-log = logging.getLogger(__name__)
+KIND = "rewards.reminder"
 OPENED, UNOPENED, UNKNOWN = "opened", "unopened", "not_known"
 STATES = {OPENED: _("Opened here"), UNOPENED: _("Not opened"), UNKNOWN: _("Not known")}
 BANDS = (("0-30", 0, 30), ("31-60", 31, 60), ("61-90", 61, 90), ("91-", 91, None))
 """(key, from, to) in whole days since the UTC day of delivery, both included."""
 BAND_WORDS = {"0-30": _("0–30 days"), "31-60": _("31–60 days"), "61-90": _("61–90 days"), "91-": _("Over 90 days")}
 APART = timedelta(days=7)
-MOST_ATTEMPTS = 12
 
 
 # --- reading ----------------------------------------------------------------------------------------------------------
 def delivered_cards() -> QuerySet[Payout]:
-    """Delivered payouts with `delivered_at`, `opened_at` (the first time its link was shown) and `opening`."""
+    """Delivered payouts with `delivered_at`, `opened_at` (the first time its link was shown), `opening`, and `declined`:
+    whether their recipient has turned reminders off."""
+    never = Preference.objects.filter(recipient__user=OuterRef("participant__user"), kind=KIND, mode=Mode.NEVER)
     shown = CardReveal.objects.filter(card__order=OuterRef("order")).order_by().values("card__order")
     rows = Payout.objects.filter(status=Payout.Status.FULFILLED, order__finished_at__isnull=False)
     return rows.annotate(
-        delivered_at=F("order__finished_at"), opened_at=Subquery(shown.annotate(first=Min("at")).values("first"))
+        delivered_at=F("order__finished_at"),
+        opened_at=Subquery(shown.annotate(first=Min("at")).values("first")),
+        declined=Exists(never),
     ).annotate(
         opening=Case(
             When(~Q(delivery_type=DeliveryType.LINKS), then=Value(UNKNOWN)),
@@ -132,7 +131,8 @@ def remind(*, payout_id: int, actor, now: datetime | None = None) -> RewardRemin
     """Have the recipient of a delivered card reminded of it by e-mail, with a link to their own page of rewards.
 
     At most once in seven days per card, whoever asks: a repeat raises CannotRemind, as do a card that was opened and a
-    recipient without an account. NotAllowed without the permission. The mail leaves after the commit, at least once.
+    recipient without an account or who wants no reminders. NotAllowed without the permission. The mail goes through the
+    outbox of notifications and is not sent when the card was opened meanwhile.
     """
     if not actor.can("reports.remind"):
         raise NotAllowed
@@ -144,7 +144,8 @@ def remind(*, payout_id: int, actor, now: datetime | None = None) -> RewardRemin
             raise CannotRemind(str(problem))
         reminder = _again(payout, actor, now) or _first(payout, actor, now)
         audit.record("reward.reminded", payout, actor=actor, after={"times": reminder.count})
-        transaction.on_commit(lambda: send_reminders(), robust=True)
+        told = {"key": f"{payout.public_id}:{reminder.count}", "data": {"payout": str(payout.public_id)}}
+        notify(KIND, to=payout.participant.user, **told)
     return reminder
 
 
@@ -157,13 +158,15 @@ def obstacle(payout: Payout | None) -> str:
     user = payout.participant.user
     if user is None or not user.is_active or not user.email:
         return _("Its recipient has no account here that could open it. Invite the person first.")
+    if payout.declined:
+        return _("Its recipient has turned reminders off.")
     return ""
 
 
 def _again(payout: Payout, actor, now: datetime) -> RewardReminder | None:
     """The reminder that stands, asked anew if it is old enough; None when there is none yet."""
     standing = RewardReminder.objects.filter(payout=payout)
-    values = {"asked_by": actor, "asked_at": now, "sent_at": None, "attempts": 0, "next_attempt_at": now}
+    values = {"asked_by": actor, "asked_at": now}
     if standing.filter(asked_at__lte=now - APART).update(count=F("count") + 1, **values):
         return standing.get()
     if standing.exists():
@@ -174,7 +177,7 @@ def _again(payout: Payout, actor, now: datetime) -> RewardReminder | None:
 def _first(payout: Payout, actor, now: datetime) -> RewardReminder:
     try:
         with transaction.atomic():
-            return RewardReminder.objects.create(payout=payout, asked_by=actor, asked_at=now, next_attempt_at=now)
+            return RewardReminder.objects.create(payout=payout, asked_by=actor, asked_at=now)
     except IntegrityError as exc:  # somebody else in the same moment
         raise _too_soon() from exc
 
@@ -183,50 +186,3 @@ def _too_soon() -> CannotRemind:
     return CannotRemind(
         str(_("A reminder of this card was asked for in the last seven days. Wait until they are over."))
     )
-
-
-def send_reminders(now: datetime | None = None) -> int:
-    """Send what is due, one e-mail per person; returns how many left. Called after a reminder and by the sweep."""
-    now = now or timezone.now()
-    due = RewardReminder.objects.filter(sent_at__isnull=True, next_attempt_at__lte=now, attempts__lt=MOST_ATTEMPTS)
-    people: dict[int, list[int]] = defaultdict(list)
-    for pk, user in due.order_by("pk").values_list("pk", "payout__participant__user")[:500]:
-        people[user].append(pk)
-    return sum(_send(ids, now) for ids in people.values())
-
-
-def _send(ids: list[int], now: datetime) -> int:
-    """Claim by moving the next attempt away, send outside any transaction, note the result."""
-    claimed = [pk for pk in ids if _claim(pk, now)]
-    cards = delivered_cards().filter(reminder__in=claimed).select_related("participant__user", "program")
-    cards = [card for card in cards.order_by("pk") if not obstacle(card)]
-    try:
-        if cards:
-            message_for(cards).send()
-    except Exception as exc:  # the mail server is away: tried again
-        log.warning("reminders %s were not sent: %s", claimed, type(exc).__name__)
-        return 0
-    RewardReminder.objects.filter(pk__in=claimed).update(sent_at=now)
-    return 1 if cards else 0
-
-
-def _claim(pk: int, now: datetime) -> bool:
-    free = RewardReminder.objects.filter(pk=pk, sent_at__isnull=True, next_attempt_at__lte=now)
-    return bool(free.update(attempts=F("attempts") + 1, next_attempt_at=now + timedelta(minutes=10)))
-
-
-def message_for(cards: list[Payout]) -> EmailMultiAlternatives:
-    """A link to the recipient's own page, behind their sign-in; never the claim link."""
-    user = cards[0].participant.user
-    with translation.override(user.language):
-        subject = ngettext("A reward waits for you", "%(n)s rewards wait for you", len(cards)) % {"n": len(cards)}
-        context = {
-            "user": user,
-            "cards": cards,
-            "mailed": any(card.opening == UNKNOWN for card in cards),
-            "link": f"{settings.BASE_URL}{reverse('portal:rewards')}",
-        }
-        text = render_to_string("emails/reward_reminder.txt", context)
-        message = EmailMultiAlternatives(subject, text, None, [user.email])
-        message.attach_alternative(render_to_string("emails/reward_reminder.html", context), "text/html")
-    return message

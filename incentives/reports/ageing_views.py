@@ -62,8 +62,6 @@ def _reminded(row) -> str:
     reminder = _reminder(row)
     if reminder is None:
         return ""
-    if reminder.sent_at is None:
-        return gettext("e-mail not sent yet")
     return ngettext("%(n)s time", "%(n)s times", reminder.count) % {"n": reminder.count}
 
 

@@ -10,6 +10,9 @@ from django.utils import timezone
 
 from incentives.core.errors import NotAllowed
 from incentives.core.models import AuditEvent
+from incentives.notifications import preferences, sending
+from incentives.notifications.models import Notification
+from incentives.notifications.registry import Mode
 from incentives.reports import ageing
 from incentives.reports.errors import CannotRemind
 from incentives.reports.models import RewardReminder
@@ -36,6 +39,13 @@ def open_it(payout):
 
 
 MAILED = {"type": "DigitalDelivery", "channel": "email", "products": "any"}
+
+
+def mails(later: timedelta = timedelta(0)) -> list:
+    """What leaves of reminders; that a card was sent is told by another kind."""
+    mail.outbox.clear()
+    sending.deliver(timezone.now() + later)
+    return [message for message in mail.outbox if "wait" in message.subject]
 
 
 def rows_of(response) -> list[tuple]:
@@ -103,29 +113,26 @@ def test_ages_add_up_by_program_and_by_person(scene, as_user):
 
 # --- reminding ----------------------------------------------------------------------------------------------------------
 @pytest.mark.parametrize("role", ["manager", "finance"])
-def test_a_reminder_leads_to_the_own_page_and_is_on_record(scene, as_user, role, django_capture_on_commit_callbacks):
+def test_a_reminder_leads_to_the_own_page_and_is_on_record(scene, as_user, role):
     payout = card(scene, days=9)
-    with django_capture_on_commit_callbacks(execute=True):
-        answer = as_user(scene.users[role]).post("/reports/ageing/remind/", {"ids": str(payout.public_id)}, follow=True)
+    answer = as_user(scene.users[role]).post("/reports/ageing/remind/", {"ids": str(payout.public_id)}, follow=True)
     assert "The recipient of 1 card is reminded." in answer.content.decode()
-    (message,) = mail.outbox
+    (message,) = mails()
     text = message.body + message.alternatives[0].content
     assert message.to == [scene.rep_user.email] and message.subject == "A reward waits for you"
     assert "/me/rewards/" in message.body and "100.00" in text
     assert LINK not in text and ANSWER not in text and "reveal" not in text
     event = AuditEvent.objects.get(action="reward.reminded")
     assert (event.actor_name, event.target_id) == (str(scene.users[role]), str(payout.public_id))
-    reminder = RewardReminder.objects.get()
-    assert reminder.sent_at is not None and reminder.count == 1
+    assert RewardReminder.objects.get().count == 1
 
 
-def test_one_mail_for_several_cards_of_one_person(scene, django_capture_on_commit_callbacks):
+def test_one_mail_for_several_cards_of_one_person(scene):
     cards = [card(scene, days=9), card(scene, days=10, delivery=MAILED)]
     ageing.remind_many(payouts=cards, actor=scene.manager)
-    assert ageing.send_reminders() == 1
-    (message,) = mail.outbox
+    (message,) = mails()
     assert message.subject == "2 rewards wait for you" and "spam folder" in message.body
-    assert ageing.send_reminders() == 0 and len(mail.outbox) == 1
+    assert mails(timedelta(hours=1)) == []
 
 
 def test_once_a_week_per_card_whoever_asks(scene):
@@ -138,7 +145,8 @@ def test_once_a_week_per_card_whoever_asks(scene):
     assert (reminder.count, reminder.asked_by, reminder.asked_at) == (1, scene.manager, NOW)
     assert AuditEvent.objects.filter(action="reward.reminded").count() == 1
     again = ageing.remind(payout_id=payout.pk, actor=scene.finance, now=NOW + timedelta(days=7))
-    assert (again.count, again.asked_by, again.sent_at) == (2, scene.finance, None)
+    assert (again.count, again.asked_by) == (2, scene.finance)
+    assert Notification.objects.filter(kind=ageing.KIND).count() == 2
     assert AuditEvent.objects.filter(action="reward.reminded").count() == 2
 
 
@@ -154,7 +162,7 @@ def test_nobody_is_reminded_of_what_they_opened_or_cannot_open(scene, as_user):
     answer = as_user(scene.finance).post("/reports/ageing/remind/", {"ids": [str(strange.public_id), "x"]}, follow=True)
     assert "Invite the person first." in answer.content.decode()
     assert not RewardReminder.objects.exists() and not AuditEvent.objects.filter(action="reward.reminded").exists()
-    assert ageing.send_reminders() == 0 and mail.outbox == []
+    assert mails() == []
 
 
 @pytest.mark.parametrize("role", ["participant", "partner_admin", "administrator", "auditor", "superuser", "norole"])
@@ -166,17 +174,21 @@ def test_others_remind_nobody(scene, as_user, role):
     assert not RewardReminder.objects.exists()
 
 
-def test_what_could_not_be_mailed_is_tried_again_and_not_after_it_was_opened(scene, monkeypatch):
+def test_what_was_opened_before_the_mail_left_is_not_reminded_of(scene):
     payout = card(scene, days=9)
     ageing.remind(payout_id=payout.pk, actor=scene.manager, now=NOW)
-    monkeypatch.setattr(ageing, "message_for", lambda cards: 1 / 0)
-    assert ageing.send_reminders(NOW) == 0
-    monkeypatch.undo()
-    assert ageing.send_reminders(NOW + timedelta(minutes=9)) == 0
-    assert RewardReminder.objects.get().sent_at is None
     open_it(payout)
-    assert ageing.send_reminders(NOW + timedelta(minutes=10)) == 0
-    assert RewardReminder.objects.get().sent_at is not None and mail.outbox == []
+    assert mails() == []
+
+
+def test_who_turned_reminders_off_gets_none_and_the_asker_is_told(scene, as_user):
+    payout = card(scene, days=9)
+    preferences.choose(actor=scene.rep_user, modes={ageing.KIND: Mode.NEVER})
+    with pytest.raises(CannotRemind, match="turned reminders off"):
+        ageing.remind(payout_id=payout.pk, actor=scene.manager)
+    page = as_user(scene.finance).get("/reports/ageing/?tab=all")
+    assert [row["tick"] for row in page.context["rows"]] == [None]
+    assert not RewardReminder.objects.exists() and not Notification.objects.filter(kind=ageing.KIND).exists()
 
 
 def test_the_page_asks_as_often_for_many_cards(scene, as_user):
