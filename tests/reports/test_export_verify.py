@@ -12,7 +12,7 @@ from django.core.management import call_command
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from incentives.core import audit
+from incentives.core import audit, sealing
 from incentives.payouts import services
 from incentives.reports.export_writer import DIGITS, VERIFIER
 
@@ -30,6 +30,7 @@ def folder(books, tmp_path):
 
     services.close_month(month=date(2026, 5, 1), actor=books.scene.finance)
     audit.seal()
+    sealing.seal()
     call_command("export", out=str(tmp_path / "out"))
     return tmp_path / "out"
 
