@@ -3,6 +3,7 @@
 On SQLite a migration that rebuilds the table drops it and must repeat the operation, like `core.append_only`.
 """
 
+# ruff: noqa: S608 (table and label are written in migrations, by us)
 from django.db import migrations
 
 
@@ -10,13 +11,15 @@ def seal_rows(table: str, label: str):
     """Note the rows of `table` (model `label`) in `core_unsealedrow`: those to come, and those that are there and neither
     sealed nor noted, which the next sweeps seal. The migration depends on core's 0003."""
 
+    note = 'INSERT INTO core_unsealedrow ("table", row_id)'
+
     def forwards(apps, schema_editor):
         backwards(apps, schema_editor)
         if schema_editor.connection.vendor == "postgresql":
             # Once per statement, not per row; creating it waits for the table's writers, so the rows below are all.
             schema_editor.execute(
                 f"CREATE OR REPLACE FUNCTION {table}_to_seal() RETURNS trigger AS $$ BEGIN "
-                f"INSERT INTO core_unsealedrow (\"table\", row_id) SELECT '{label}', id FROM added ORDER BY id; "
+                f"{note} SELECT '{label}', id FROM added ORDER BY id; "
                 "RETURN NULL; END $$ LANGUAGE plpgsql"
             )
             schema_editor.execute(
@@ -25,15 +28,13 @@ def seal_rows(table: str, label: str):
             )
         else:
             schema_editor.execute(
-                f"CREATE TRIGGER {table}_to_seal AFTER INSERT ON {table} BEGIN "
-                f"INSERT INTO core_unsealedrow (\"table\", row_id) VALUES ('{label}', NEW.id); END"
+                f"CREATE TRIGGER {table}_to_seal AFTER INSERT ON {table} BEGIN {note} VALUES ('{label}', NEW.id); END"
             )
-        schema_editor.execute(
-            f"INSERT INTO core_unsealedrow (\"table\", row_id) SELECT '{label}', id FROM {table} WHERE "
-            f"NOT EXISTS (SELECT 1 FROM core_sealedrow s WHERE s.\"table\" = '{label}' AND s.row_id = {table}.id) AND "
-            f"NOT EXISTS (SELECT 1 FROM core_unsealedrow u WHERE u.\"table\" = '{label}' AND u.row_id = {table}.id) "
-            "ORDER BY id"
+        known = " AND ".join(
+            f"NOT EXISTS (SELECT 1 FROM {other} o WHERE o.\"table\" = '{label}' AND o.row_id = {table}.id)"
+            for other in ("core_sealedrow", "core_unsealedrow")
         )
+        schema_editor.execute(f"{note} SELECT '{label}', id FROM {table} WHERE {known} ORDER BY id")
 
     def backwards(apps, schema_editor):
         on = f" ON {table}" if schema_editor.connection.vendor == "postgresql" else ""

@@ -188,7 +188,10 @@ def _verify_rows(table: Table) -> Iterator[Problem]:
         elif number is None:
             if waiting:
                 continue
-            what, text = "inserted", "has no seal and waits for none: put in past the application, or its seal was removed"
+            what, text = (
+                "inserted",
+                "has no seal and waits for none: put in past the application, or its seal was removed",
+            )
         elif digest != digest_of(label, columns, values):
             what, text = "edited", f"was edited after it was sealed (seal {number})"
         else:

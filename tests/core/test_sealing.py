@@ -1,7 +1,9 @@
 """Postings, earnings and approvals are sealed: whoever edits, removes, swaps or puts in a row is found, and the row is named."""
 
 import json
+import threading
 import uuid
+from contextlib import contextmanager
 from datetime import UTC, date, datetime
 
 import pytest
@@ -11,8 +13,10 @@ from django.test.utils import CaptureQueriesContext
 
 from incentives.core import audit, chains, sealing
 from incentives.core.models import AuditEvent, ChainHead, SealedRow, UnsealedRow
+from incentives.core.seal_trigger import seal_rows
 from incentives.earnings.models import Earning
 from incentives.ledger.models import Posting
+from incentives.operations import sweep as operations
 from incentives.payouts.models import Approval
 from tests.factories import make_budget
 from tests.payouts.conftest import scene  # noqa: F401
@@ -29,7 +33,6 @@ class _Undo(Exception):
 @pytest.fixture
 def tampering():
     """`with tampering():` what somebody with all rights on the database may do; undone afterwards."""
-    from contextlib import contextmanager
 
     @contextmanager
     def undone():
@@ -39,7 +42,9 @@ def tampering():
                     if connection.vendor == "postgresql":
                         cursor.execute("SET LOCAL session_replication_role = replica")
                     else:
-                        for (name,) in cursor.execute("SELECT name FROM sqlite_master WHERE type = 'trigger'").fetchall():
+                        for (name,) in cursor.execute(
+                            "SELECT name FROM sqlite_master WHERE type = 'trigger'"
+                        ).fetchall():
                             cursor.execute(f'DROP TRIGGER "{name}"')
                 yield
                 raise _Undo
@@ -350,3 +355,83 @@ def test_the_database_refuses_to_change_or_remove_a_seal(sealed):
     for statement in ("UPDATE core_sealedrow SET digest = 'x'", "DELETE FROM core_sealedrow"):
         with pytest.raises(Exception, match="append-only"), transaction.atomic():
             sql(statement)
+
+
+@pytest.mark.postgres
+@pytest.mark.django_db(transaction=True)
+def test_a_row_that_commits_late_under_a_lower_number_is_not_missed():
+    """A transaction takes its number, another one after it is committed and sealed, and only then the first commits."""
+    budget = make_budget(funded="10.00")
+    accounts = list(budget.accounts.order_by("pk")[:2])
+    took, may_commit = threading.Event(), threading.Event()
+
+    def posting(key: str) -> Posting:
+        return Posting.objects.create(
+            key=key, source=accounts[0], destination=accounts[1], amount_minor=1, currency="USD", kind="t", cause="t"
+        )
+
+    def late() -> None:
+        try:
+            with transaction.atomic():
+                posting("late")
+                took.set()
+                assert may_commit.wait(60)
+        finally:
+            connection.close()
+
+    thread = threading.Thread(target=late)
+    thread.start()
+    assert took.wait(60)
+    early = posting("early")
+    assert sealing.seal() == 2 and sealing.verify() == []
+    may_commit.set()
+    thread.join(60)
+    assert Posting.objects.get(key="late").pk < early.pk
+    assert sealing.verify() == []
+    assert sealing.seal() == 1
+    assert SealedRow.objects.order_by("-pk").first().row_id == Posting.objects.get(key="late").pk
+    assert sealing.verify() == []
+
+
+@pytest.mark.postgres
+@pytest.mark.django_db(transaction=True)
+def test_two_sealers_at_once_make_one_chain():
+    for _ in range(6):
+        make_budget(funded="10.00")
+    barrier, done, failed = threading.Barrier(2), [], []
+
+    def sealer() -> None:
+        try:
+            barrier.wait(60)
+            done.append(sealing.seal())
+        except Exception as exc:
+            failed.append(exc)
+        finally:
+            connection.close()
+
+    threads = [threading.Thread(target=sealer) for _ in range(2)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join(60)
+    assert not failed and sum(done) == 6
+    assert list(SealedRow.objects.order_by("pk").values_list("pk", flat=True)) == [1, 2, 3, 4, 5, 6]
+    assert sealing.verify() == []
+
+
+@pytest.mark.django_db(transaction=True)
+def test_rows_from_before_are_noted_by_the_migration_and_sealed_by_the_sweep():
+    """A repeat, as after a rebuilt table, notes nothing twice."""
+    make_budget(funded="10.00")
+    sealing.seal()
+    make_budget(funded="10.00")
+    make_budget(funded="10.00")
+    UnsealedRow.objects.order_by("-pk").first().delete()  # as if it had been there before the trigger
+    for _ in range(2):
+        with connection.schema_editor() as editor:
+            seal_rows("ledger_posting", "ledger.Posting").code(None, editor)
+    assert UnsealedRow.objects.count() == 2 and sealing.verify() == []
+    assert operations.sweep()["incentives.core.sealing.seal"] == 2
+    assert SealedRow.objects.count() == 3 and sealing.verify() == []
+    make_budget(funded="10.00")
+    assert UnsealedRow.objects.count() == 1

@@ -11,11 +11,11 @@ from django.db import connection
 
 from incentives.core import audit, sealing
 from incentives.core.models import AuditEvent
+from incentives.core.snapshot import snapshot
 from incentives.ledger import services
 from incentives.ledger.models import Posting
 from incentives.reports import export_services
 from incentives.reports.export_models import FullExport
-from incentives.core.snapshot import snapshot
 from incentives.reports.export_writer import Target, Writer
 from tests.factories import make_budget, make_user, usd
 from tests.reports.test_export_verify import problems

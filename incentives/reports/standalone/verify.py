@@ -537,7 +537,9 @@ def check_seals(box):
         expected, count = expected + 1, count + 1
         end = hashlib.sha256(f"{before} {number} {table} {pk} {seal['digest']}".encode()).hexdigest()
         if number != expected:
-            box.say(f"core.SealedRow number {expected}: is missing before row {number} ({table} row {pk}), or there twice")
+            box.say(
+                f"core.SealedRow number {expected}: is missing before row {number} ({table} row {pk}), or there twice"
+            )
             expected, end = number, seal["chain"]
         elif seal["chain"] != end:
             box.say(f"core.SealedRow row {number} ({table} row {pk}): does not follow from the row before it")

@@ -53,7 +53,7 @@ class Command(BaseCommand):
 
 
 def _kept(text: str) -> tuple[str, int, str]:
-    name, number, chain = (text.split(":") + ["", ""])[:3]
+    name, number, chain = [*text.split(":"), "", ""][:3]
     if name not in (chains.AUDIT, chains.BOOKS) or not number.isdecimal() or len(chain) != 64:
         raise CommandError(f"--kept {text}: expected for example books:1200:<64 digits>, with audit or books in front.")
     return name, int(number), chain
@@ -67,4 +67,8 @@ def _passes(name: str, number: int, chain: str) -> str:
         stands = SealedRow.objects.filter(pk=number).values_list("chain", flat=True).first()
     if stands is None:
         return f"the chain {name} has no number {number}, which was kept elsewhere: its end was removed"
-    return "" if stands == chain else f"the chain {name} has another link at number {number} than was kept: it was made anew"
+    return (
+        ""
+        if stands == chain
+        else f"the chain {name} has another link at number {number} than was kept: it was made anew"
+    )
