@@ -7,10 +7,10 @@ from django.core.serializers.json import DjangoJSONEncoder
 from django.db import connection, transaction
 from django.utils import timezone
 
+from incentives.core.chains import AUDIT, GENESIS, end_problem, linked, locked_head, move_head
 from incentives.core.logs import request_id
 from incentives.core.models import AuditEvent
 
-GENESIS = "0" * 64
 SYSTEM = "Laurel"
 
 
@@ -72,24 +72,27 @@ def record(action: str, target, *, actor=None, before=None, after=None, reason: 
 def seal(limit: int = 5000) -> int:
     """Number and chain the events committed since the last call, oldest first. Returns how many.
 
-    One sealer at a time: a row lock on the last sealed event on PostgreSQL, the write lock on SQLite, and the unique `seq`
-    behind both. Called by the sweep; a repeat does nothing.
+    One sealer at a time: the lock of the chain's head, and the unique `seq` behind it. Called by the sweep; a repeat does
+    nothing.
     """
+    sealed = AuditEvent.objects.filter(seq__isnull=False)
     with transaction.atomic():
-        last = AuditEvent.objects.filter(seq__isnull=False).select_for_update(no_key=True).order_by("-seq").first()
-        seq, chain = (last.seq, last.chain) if last else (0, GENESIS)
+        head = locked_head(AUDIT, sealed.order_by("-seq").values_list("seq", "chain").first())
+        seq, chain = head.number, head.chain
         waiting = list(AuditEvent.objects.filter(seq__isnull=True).order_by("pk")[:limit])
         for event in waiting:
             seq += 1
-            chain = hashlib.sha256(f"{chain}{seq}{event.digest}".encode()).hexdigest()
+            chain = linked(f"{chain}{seq}{event.digest}")
             event.seq, event.chain = seq, chain
         AuditEvent.objects.bulk_update(waiting, ["seq", "chain"], batch_size=500)
+        if waiting:
+            move_head(head, seq, chain)
     return len(waiting)
 
 
 def verify() -> list[str]:
     """Every problem found in the trail, in words: edited, removed or reordered rows. Empty when all is well."""
-    problems, expected, chain = [], 0, GENESIS
+    problems, expected, chain, end = [], 0, GENESIS, GENESIS
     for event in AuditEvent.objects.filter(seq__isnull=False).order_by("seq").iterator(chunk_size=2000):
         expected += 1
         if event.seq != expected:
@@ -97,10 +100,12 @@ def verify() -> list[str]:
             expected = event.seq
         if event.digest != _digest(event):
             problems.append(f"number {event.seq} ({event.action} {event.target_label}) was edited")
-        link = hashlib.sha256(f"{chain}{event.seq}{event.digest}".encode()).hexdigest()
-        if event.chain != link:
+        end = linked(f"{chain}{event.seq}{event.digest}")
+        if event.chain != end:
             problems.append(f"number {event.seq} does not follow from the row before it: edited, removed or reordered")
         chain = event.chain
+    if problem := end_problem(AUDIT, expected, end):
+        problems.append(problem)
     for event in AuditEvent.objects.filter(seq__isnull=True).iterator(chunk_size=2000):
         if event.digest != _digest(event):
             problems.append(f"unsealed row {event.pk} ({event.action} {event.target_label}) was edited")

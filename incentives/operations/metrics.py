@@ -9,7 +9,8 @@ from django.conf import settings
 from django.db.models import Count
 from django.utils import timezone
 
-from incentives.core.models import AuditEvent, Heartbeat
+from incentives.core import chains
+from incentives.core.models import AuditEvent, Heartbeat, UnsealedRow
 from incentives.operations import health
 from incentives.operations.sweep import HEARTBEAT
 
@@ -51,6 +52,9 @@ def samples() -> Iterator[Sample]:
         return
     yield from _sweep()
     yield "laurel_audit_unsealed", {}, AuditEvent.objects.filter(seq__isnull=True).count()
+    yield "laurel_books_unsealed", {}, UnsealedRow.objects.count()
+    for chain, (number, _link) in chains.heads().items():
+        yield "laurel_sealed", {"chain": chain}, number
     for path, name in COUNTED:
         yield from _by_state(path, name)
     yield from _queues()

@@ -20,6 +20,7 @@ log = logging.getLogger(__name__)
 
 SWEEPERS = (
     "incentives.core.audit.seal",
+    "incentives.core.sealing.seal",
     "incentives.programs.life.advance_by_date",
     "incentives.programs.versions.follow_versions",
     "incentives.crm.tasks.sweep_once",

@@ -1,11 +1,12 @@
 """What a month holds, and what is unfinished before it is closed."""
 
 from dataclasses import dataclass
-from datetime import UTC, date, datetime, time
+from datetime import UTC, date, datetime
 
 from django.db.models import Count, DateTimeField, F, OuterRef, Q, Subquery, Sum
 from django.db.models.functions import Coalesce, TruncDate, TruncMonth
 
+from incentives.core.days import utc_midnight
 from incentives.crm.models import Delivery, ObjectState
 from incentives.earnings.models import Earning, Participation
 from incentives.ledger.models import PeriodClose
@@ -19,12 +20,8 @@ S = Payout.Status
 
 def booked_in(first: date, end: date) -> Q:
     """Earnings booked from `first` until before `end`; one without a booking day counts on the day it was posted (UTC)."""
-    posted = Q(posted_at__gte=moment(first), posted_at__lt=moment(end))
+    posted = Q(posted_at__gte=utc_midnight(first), posted_at__lt=utc_midnight(end))
     return Q(booked_on__gte=first, booked_on__lt=end) | Q(booked_on__isnull=True) & posted
-
-
-def moment(day: date) -> datetime:
-    return datetime.combine(day, time.min, tzinfo=UTC)
 
 
 def last_approval() -> Subquery:
@@ -52,7 +49,7 @@ class Figures:
 def by_program(month: date) -> list[Figures]:
     """Every program with anything in the month. Six queries for any number of programs."""
     first, end = month, month_after(month)
-    start, stop = moment(first), moment(end)
+    start, stop = utc_midnight(first), utc_midnight(end)
     found: dict[int, dict] = {}
 
     def add(name: str, rows) -> None:

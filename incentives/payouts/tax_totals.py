@@ -6,11 +6,12 @@ smaller by it: so the next delivery counts less, and a delivery that happened is
 """
 
 from collections.abc import Collection
-from datetime import UTC, date, datetime, time, timedelta
+from datetime import UTC, date, timedelta
 
 from django.db.models import Count, Sum
 from django.db.models.functions import TruncDate
 
+from incentives.core.days import utc_midnight
 from incentives.payouts.models import Hold, Payout
 from incentives.tax.sources import Amount, Held
 from rewards.money import Money
@@ -20,16 +21,12 @@ IN_FLIGHT = (S.SUBMITTED, S.APPROVED, S.ORDERED)
 KINDS = (Hold.Kind.TAX, Hold.Kind.TAX_REVIEW)
 
 
-def midnight(day: date) -> datetime:
-    return datetime.combine(day, time.min, UTC)
-
-
 def delivered(first: date, last: date, participants: Collection[int] | None = None) -> list[Amount]:
     """Sums of delivered payouts by person, UTC day and currency. One query."""
     rows = _of(participants).filter(
         status=S.FULFILLED,
-        order__finished_at__gte=midnight(first),
-        order__finished_at__lt=midnight(last + timedelta(days=1)),
+        order__finished_at__gte=utc_midnight(first),
+        order__finished_at__lt=utc_midnight(last + timedelta(days=1)),
     )
     days = rows.order_by().annotate(day=TruncDate("order__finished_at", tzinfo=UTC))
     sums = days.values_list("participant_id", "day", "currency").annotate(n=Sum("amount_minor"))

@@ -18,6 +18,7 @@ from django.utils import timezone
 from django.utils.translation import gettext_lazy as _
 
 from incentives.core import audit
+from incentives.core.days import utc_midnight
 from incentives.core.errors import DomainError, NotAllowed
 from incentives.notifications import notify
 from incentives.notifications.models import Preference
@@ -25,7 +26,6 @@ from incentives.notifications.registry import Mode
 from incentives.payouts.models import Payout
 from incentives.reports.ageing_models import RewardReminder
 from incentives.reports.errors import CannotRemind
-from incentives.reports.periods import moment
 from rewards.models import CardReveal, DeliveryType
 from rewards.money import Money
 
@@ -62,8 +62,8 @@ def delivered_cards() -> QuerySet[Payout]:
 def in_band(key: str, today: date) -> Q:
     """Delivered as many days ago as the band says. `today` is the UTC day."""
     low, high = next((low, high) for name, low, high in BANDS if name == key)
-    where = Q(order__finished_at__lt=moment(today - timedelta(days=low - 1)))
-    return where if high is None else where & Q(order__finished_at__gte=moment(today - timedelta(days=high)))
+    where = Q(order__finished_at__lt=utc_midnight(today - timedelta(days=low - 1)))
+    return where if high is None else where & Q(order__finished_at__gte=utc_midnight(today - timedelta(days=high)))
 
 
 def band_of(days: int) -> str:

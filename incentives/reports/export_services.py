@@ -17,8 +17,9 @@ from django.utils import timezone
 from incentives.accounts.models import User
 from incentives.core import audit
 from incentives.core.errors import DomainError, NotAllowed
+from incentives.core.snapshot import snapshot
 from incentives.reports.export_models import FullExport
-from incentives.reports.export_writer import Writer, ZipTarget, snapshot
+from incentives.reports.export_writer import Writer, ZipTarget
 
 log = logging.getLogger(__name__)
 S = FullExport.Status

@@ -23,7 +23,7 @@ disputes.Dispute disputes.DisputeMessage
 reports.JournalAccount reports.JournalExport reports.RewardReminder
 notifications.Recipient notifications.Preference notifications.ChannelEndpoint notifications.Delivery notifications.Notification
 portal.WallScreen portal.WallScreenProgram
-core.AuditEvent
+core.AuditEvent core.SealedRow core.UnsealedRow
 """.split()
 """Labels, each a file `data/<label>.jsonl`, in an order in which a row mostly follows what it refers to."""
 
@@ -42,6 +42,7 @@ LEFT_OUT = {
     "rewards.CallSlot": "which worker calls at this moment",
     "rewards.LookNow": "a mark for the next poll",
     "core.Heartbeat": "which process was alive when",
+    "core.ChainHead": "where the two chains ended: in manifest.json",
     "ledger.FormerRate": "a mark for the next computation; the trail has the change",
     "programs.EnrollmentChange": "a mark for the next computation; the trail has the change",
     "payouts.ContactKey": "computed from participants' addresses",

@@ -1,6 +1,5 @@
 """Everything the customer owns, written as a stream into a ZIP or a folder, from one consistent view of the database."""
 
-import base64
 import hashlib
 import json
 import os
@@ -9,20 +8,19 @@ import tempfile
 import zipfile
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from datetime import UTC, date, datetime
-from decimal import Decimal
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import IO
-from uuid import UUID
 
-from django.db import DEFAULT_DB_ALIAS, connection, connections, models, transaction
+from django.db import models
 from django.utils import timezone
 
 from incentives.claims import storage
 from incentives.claims.models import ClaimProof
 from incentives.claims.proofs import SUFFIX
+from incentives.core import chains
 from incentives.core.errors import DomainError
-from incentives.core.models import AuditEvent
+from incentives.core.sealing import plain
 from incentives.reports.export_dictionary import all_models, dictionary, exported_fields, markdown
 from incentives.reports.export_tables import TABLES
 
@@ -38,15 +36,15 @@ data/<table>.jsonl     one row per line, as JSON (UTF-8). Amounts called ..._min
 digests/<table>.txt    per row its id and the beginning of the SHA-256 of its line
 files/                 uploaded proofs of claims, by the public id of claims.ClaimProof
 dictionary.json        every table and field in words; dictionary.md is the same to read
-manifest.json          every file with its SHA-256, its size and its rows, and where the audit chain ended
+manifest.json          every file with its SHA-256, its size and its rows, and where the two chains ended
 verify.py              checks all of it with Python 3.9 or newer and nothing else:
 
     python verify.py              in the unpacked folder
     python verify.py export.zip   without unpacking
 
 It checks that no row was changed, removed or doubled, that every account is the sum of its postings, that payouts and
-earnings agree with the ledger, that nothing was booked into a closed month, and that the audit trail is unbroken. Whoever can
-change these files can also change verify.py and manifest.json: keep the manifest's checksum, which Laurel shows, elsewhere.
+earnings agree with the ledger, that nothing was booked into a closed month, that the audit trail is unbroken and that no
+posting, earning or approval was edited, removed or put in since it was sealed. Whoever can change these files can also change verify.py and manifest.json: keep the manifest's checksum, which Laurel shows, elsewhere.
 
 Not in it, each for the reason in dictionary.json: passwords, secrets, tokens, claim links, marks of running work. It holds
 names and addresses of people: keep it as you keep those.
@@ -171,11 +169,11 @@ class Writer:
                 out.write(content)
 
     def manifest(self, made_at: datetime) -> str:
-        last = AuditEvent.objects.filter(seq__isnull=False).order_by("-seq").values("seq", "chain").first()
+        ends = {name: {"seq": number, "chain": chain} for name, (number, chain) in chains.heads().items()}
         content = {
             "format": FORMAT,
             "made_at": made_at.astimezone(UTC).isoformat(),
-            "audit": last or {"seq": 0, "chain": ""},
+            **ends,
             "files": self.files,
         }
         data = json.dumps(content, indent=1).encode()
@@ -186,48 +184,4 @@ class Writer:
 
 def _line(names: list[str], values: list) -> bytes:
     row = dict(zip(names, values, strict=True))
-    return json.dumps(row, default=_plain, ensure_ascii=False, separators=(",", ":")).encode() + b"\n"
-
-
-def _plain(value):
-    if isinstance(value, datetime):
-        return value.isoformat()
-    if isinstance(value, date):
-        return value.isoformat()
-    if isinstance(value, Decimal):
-        return format(value, "f")
-    if isinstance(value, UUID):
-        return str(value)
-    if isinstance(value, (bytes, memoryview)):
-        return base64.b64encode(bytes(value)).decode()
-    raise TypeError(f"{type(value).__name__} cannot be written")
-
-
-@contextmanager
-def snapshot() -> Iterator:
-    """One consistent view of the database for all reads inside, and a connection to write progress by.
-
-    PostgreSQL: a REPEATABLE READ, read-only transaction. SQLite: a deferred read transaction, so that nobody who writes waits
-    (the usual transactions here take the write lock at once). Within a transaction of the caller's, its view counts.
-    """
-    if connection.in_atomic_block:
-        yield connection
-        return
-    other = connections.create_connection(DEFAULT_DB_ALIAS)
-    try:
-        if connection.vendor == "postgresql":
-            with transaction.atomic():
-                with connection.cursor() as cursor:
-                    cursor.execute("SET TRANSACTION ISOLATION LEVEL REPEATABLE READ, READ ONLY")
-                yield other
-        else:
-            with connection.cursor() as cursor:
-                cursor.execute("BEGIN DEFERRED")
-                cursor.execute("SELECT 1 FROM django_migrations LIMIT 1")  # the view begins with the first read
-            try:
-                yield other
-            finally:
-                with connection.cursor() as cursor:
-                    cursor.execute("ROLLBACK")
-    finally:
-        other.close()
+    return json.dumps(row, default=plain, ensure_ascii=False, separators=(",", ":")).encode() + b"\n"

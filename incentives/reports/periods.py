@@ -3,10 +3,12 @@
 import re
 from collections.abc import Iterator
 from dataclasses import dataclass
-from datetime import UTC, date, datetime, time, timedelta
+from datetime import date, datetime, timedelta
 
 from django.utils.formats import date_format
 from django.utils.translation import gettext
+
+from incentives.core.days import utc_midnight
 
 ALL = "all"
 _KEY = re.compile(r"(?P<year>[12]\d{3})(?:-(?:Q(?P<quarter>[1-4])|(?P<month>0[1-9]|1[0-2])))?", re.ASCII)
@@ -26,11 +28,11 @@ class Period:
 
     @property
     def start(self) -> datetime | None:
-        return None if self.first is None else moment(self.first)
+        return None if self.first is None else utc_midnight(self.first)
 
     @property
     def stop(self) -> datetime:
-        return moment(self.end)
+        return utc_midnight(self.end)
 
     def __contains__(self, day: date) -> bool:
         return (self.first is None or day >= self.first) and day < self.end
@@ -41,10 +43,6 @@ class Period:
         if "Q" in self.key:
             return gettext("Quarter %(n)s of %(year)s") % {"n": self.key[-1], "year": self.first.year}
         return date_format(self.first, "F Y") if "-" in self.key else str(self.first.year)
-
-
-def moment(day: date) -> datetime:
-    return datetime.combine(day, time.min, UTC)
 
 
 def period_of(key: str, today: date) -> Period | None:

@@ -20,6 +20,7 @@ from datetime import UTC, date, datetime
 from django.db.models import Min, Q, Sum
 from django.db.models.functions import Coalesce
 
+from incentives.core.days import utc_midnight
 from incentives.core.models import AuditEvent
 from incentives.earnings.models import Earning, Participation
 from incentives.ledger.models import PeriodClose
@@ -27,7 +28,7 @@ from incentives.participants.models import Participant
 from incentives.payouts.models import Payout, WriteOffLine
 from incentives.payouts.services.months import month_after, month_of
 from incentives.payouts.wording import payout_for_recipient
-from incentives.reports.periods import Period, moment
+from incentives.reports.periods import Period
 from rewards.money import Money
 
 S = Payout.Status
@@ -36,7 +37,7 @@ ENDED = (S.REJECTED, S.EXPIRED, S.CANCELLED, S.FAILED)
 
 def booked_before(end: date) -> Q:
     """Earnings whose accounting day is before `end`; one without counts on the day it was posted (UTC)."""
-    return Q(booked_on__lt=end) | Q(booked_on__isnull=True, posted_at__lt=moment(end))
+    return Q(booked_on__lt=end) | Q(booked_on__isnull=True, posted_at__lt=utc_midnight(end))
 
 
 def booked_in(period: Period) -> Q:

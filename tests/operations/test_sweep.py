@@ -185,7 +185,8 @@ def test_verify_audit_is_content_with_a_whole_trail(capsys):
     head = AuditEvent.objects.get().chain
     assert (
         capsys.readouterr().out.strip()
-        == f"The audit trail is whole: 1 sealed, head {head}; 0 waiting for the next sweep."
+        == f"The audit trail is whole: 1 sealed, head {head}; 0 waiting for the next sweep.\n"
+        "The books are whole: nothing sealed yet; 0 waiting for the next sweep."
     )
 
 
@@ -195,7 +196,7 @@ def test_verify_audit_lists_a_row_whose_link_was_changed(capsys):
         audit.record("user.created", User.objects.create_user("rep@example.com"))
     operations.sweep()
     AuditEvent.objects.update(chain="0" * 64)
-    with pytest.raises(CommandError, match=r"has 1 problem\(s\)"):
+    with pytest.raises(CommandError, match=r"have 1 problem\(s\)"):
         call_command("verify_audit")
     assert "number 1 does not follow from the row before it" in capsys.readouterr().err
 

@@ -10,7 +10,7 @@ from django.core.management import CommandError, call_command
 from django.urls import reverse
 from django.utils import timezone
 
-from incentives.core import audit
+from incentives.core import audit, sealing
 from incentives.core.errors import NotAllowed
 from incentives.core.models import AuditEvent
 from incentives.ledger.models import Posting
@@ -205,6 +205,7 @@ def test_the_pages_ask_and_show_the_progress(books, as_user):
 @pytest.mark.parametrize("name", ["out", "all.zip"])
 def test_the_command_writes_a_folder_or_a_zip_and_overwrites_nothing(books, tmp_path, name, capsys):
     audit.seal()
+    sealing.seal()
     call_command("export", out=str(tmp_path / name))
     assert "SHA-256 of its manifest" in capsys.readouterr().out
     assert AuditEvent.objects.filter(action="export.made").count() == 1

@@ -9,13 +9,14 @@ from contextlib import contextmanager
 import pytest
 from django.db import connection
 
-from incentives.core import audit
+from incentives.core import audit, sealing
 from incentives.core.models import AuditEvent
+from incentives.core.snapshot import snapshot
 from incentives.ledger import services
 from incentives.ledger.models import Posting
 from incentives.reports import export_services
 from incentives.reports.export_models import FullExport
-from incentives.reports.export_writer import Target, Writer, snapshot
+from incentives.reports.export_writer import Target, Writer
 from tests.factories import make_budget, make_user, usd
 from tests.reports.test_export_verify import problems
 
@@ -76,6 +77,7 @@ def test_it_shows_one_moment_while_others_write_and_tells_its_progress(settings,
     finance = make_user("finance")
     budget = make_budget(funded="100.00", finance=finance)
     audit.seal()
+    sealing.seal()
     before, table, told = Posting.objects.count(), Writer.table, []
 
     def meanwhile(self, label, model):

@@ -12,7 +12,7 @@ from django.core.management import call_command
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from incentives.core import audit
+from incentives.core import audit, sealing
 from incentives.payouts import services
 from incentives.reports.export_writer import DIGITS, VERIFIER
 
@@ -30,6 +30,7 @@ def folder(books, tmp_path):
 
     services.close_month(month=date(2026, 5, 1), actor=books.scene.finance)
     audit.seal()
+    sealing.seal()
     call_command("export", out=str(tmp_path / "out"))
     return tmp_path / "out"
 
@@ -77,9 +78,10 @@ def test_it_runs_alone_on_a_folder_and_on_a_zip(folder, tmp_path):
 
 MONEY = (
     "ledger.Posting", "ledger.Account", "earnings.Earning", "payouts.Payout", "payouts.PayoutEarning",
-    "payouts.Recovery", "payouts.WriteOffLine", "core.AuditEvent",
+    "payouts.Recovery", "payouts.WriteOffLine", "payouts.Approval", "core.AuditEvent", "core.SealedRow",
 )  # fmt: skip
 AMOUNT = {"ledger.Account": "balance_minor", "payouts.Recovery": "recoverable_minor", "core.AuditEvent": "reason"}
+AMOUNT |= {"payouts.Approval": "actor_name", "core.SealedRow": "digest"}
 
 
 def changed(table: str, row: dict) -> dict:
@@ -131,6 +133,8 @@ def names(table: str, row: dict) -> list[str]:
         found += ["payouts.Recovery row", f"of participation {row['participation_id']}"]
     if table == "core.AuditEvent":
         found += [f"core.AuditEvent number {row['seq']}", "the chain ends with"]
+    if table == "core.SealedRow":
+        found += [f"core.SealedRow number {row['id']}", "the chain ends with"]
     return found
 
 
@@ -166,6 +170,8 @@ def test_forged_digests_hide_no_change_of_money_or_trail(folder, data):
         ("earnings.Participation", {"earned_minor": 1}, "its earnings give"),
         ("rewards.RewardOrder", {"state": "failed", "provider_order_id": None}, "is delivered, its order is not completed"),
         ("programs.Program", {"id": 999_999}, "no such row"),
+        ("ledger.Posting", {"memo": "forged"}, "is not what was sealed: it was edited"),
+        ("payouts.Approval", {"ip_address": "203.0.113.99"}, "is not what was sealed: it was edited"),
     ],
 )  # fmt: skip
 def test_what_is_wrong_is_said(folder, table, change, words):
@@ -178,6 +184,19 @@ def test_what_is_wrong_is_said(folder, table, change, words):
     at = next(i for i, row in enumerate(rows) if fits.get(table, bool)(json.loads(row)))
     put(folder, table, [*rows[:at], line(json.loads(rows[at]) | change), *rows[at + 1 :]], forged=True)
     assert any(words in text for text in problems(folder)), problems(folder)
+
+
+def test_a_row_put_in_is_named_and_one_that_waits_for_its_seal_is_not(folder):
+    rows = lines(folder, "payouts.Approval")
+    row = json.loads(rows[-1]) | {"id": 999_999, "step": 77}
+    put(folder, "payouts.Approval", [*rows, line(row)], forged=True)
+    words = f"payouts.Approval row 999999 ({row['actor_name']}): has no seal and waits for none"
+    assert [text for text in problems(folder) if words in text] == problems(folder)
+    waits = {"id": 999_999, "table": "payouts.Approval", "row_id": 999_999}
+    put(folder, "core.UnsealedRow", [line(waits)], forged=True)
+    assert problems(folder) == []
+    put(folder, "payouts.Approval", rows, forged=True)
+    assert problems(folder) == ["payouts.Approval row 999999: is sealed or waits for its seal, and was removed"]
 
 
 def test_a_row_booked_into_a_closed_month_afterwards_is_named(folder):

@@ -10,7 +10,7 @@ from decimal import Decimal
 from django.utils import timezone
 from django.utils.module_loading import import_string
 
-from incentives.core import audit
+from incentives.core import audit, sealing
 from incentives.crm import intake
 from incentives.crm.ingest import process_deliveries
 from incentives.earnings.evaluate import evaluate
@@ -128,10 +128,11 @@ class Story:
         settle_down()
 
     def order(self) -> None:
-        """Send what was approved, and chain the audit trail, as the sweep does every few seconds."""
+        """Send what was approved, and seal what is new, as the sweep does every few seconds."""
         while sweep_once(inline=True, seconds=60)["processed"]:
             pass
         audit.seal(10**6)
+        sealing.seal(10**6)
 
     # --- programs -----------------------------------------------------------------------------------------------------
     def draft(self, name: str, manager: people.SignIn = people.MANAGER) -> Program:

@@ -12,7 +12,7 @@ from django.db import connection as database
 from django.utils import timezone
 
 from incentives.accounts.models import User
-from incentives.core import audit
+from incentives.core import audit, sealing
 from incentives.crm.models import Connection
 from incentives.earnings import recompute
 from incentives.ledger.models import Budget
@@ -100,7 +100,8 @@ def build() -> Company:
 def check() -> None:
     """What every installation must be able to say of itself. CommandError with everything that is wrong."""
     audit.seal(10**6)
-    problems = [*check_ledger(), *map(str, recompute.check()), *audit.verify()]
+    sealing.seal(10**6)
+    problems = [*check_ledger(), *map(str, recompute.check()), *audit.verify(), *map(str, sealing.verify())]
     if problems:
         raise CommandError("The example company does not add up:\n" + "\n".join(problems))
 

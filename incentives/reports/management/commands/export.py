@@ -7,10 +7,11 @@ from django.db import transaction
 from django.utils import timezone
 
 from incentives.core import audit
+from incentives.core.snapshot import snapshot
 from incentives.reports.export_dictionary import markdown
 from incentives.reports.export_models import FullExport
 from incentives.reports.export_services import write_zip
-from incentives.reports.export_writer import FolderTarget, Writer, snapshot
+from incentives.reports.export_writer import FolderTarget, Writer
 
 
 class Command(BaseCommand):

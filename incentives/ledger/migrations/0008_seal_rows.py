@@ -1,0 +1,8 @@
+from django.db import migrations
+
+from incentives.core.seal_trigger import seal_rows
+
+
+class Migration(migrations.Migration):
+    dependencies = [("ledger", "0007_funding_alerts_and_deposits"), ("core", "0003_seals")]
+    operations = [seal_rows("ledger_posting", "ledger.Posting")]
