@@ -67,6 +67,15 @@ def sealed(db, scene, clock):  # noqa: F811
     return books
 
 
+@pytest.fixture
+def few(db):
+    """A dozen postings, sealed."""
+    for _ in range(12):
+        make_budget(funded="10.00")
+    audit.seal()
+    assert sealing.seal() == 12 and sealing.verify() == []
+
+
 def sql(statement: str, *values) -> None:
     with connection.cursor() as cursor:
         cursor.execute(statement, values)
@@ -167,7 +176,7 @@ def seals_of(*numbers: int) -> list[SealedRow]:
     return [SealedRow.objects.get(pk=number) for number in numbers]
 
 
-def test_tampering_with_a_seal_is_found_too(sealed, tampering):
+def test_tampering_with_a_seal_is_found_too(few, tampering):
     (seal, other) = seals_of(5, 9)
     where = (seal.table, seal.row_id)
     with tampering():
@@ -185,7 +194,7 @@ def test_tampering_with_a_seal_is_found_too(sealed, tampering):
         assert {(other.table, other.row_id, "reordered"), (*where, "reordered")} <= named(sealing.verify())
 
 
-def test_a_row_removed_together_with_its_seal_leaves_a_gap(sealed, tampering):
+def test_a_row_removed_together_with_its_seal_leaves_a_gap(few, tampering):
     (seal,) = seals_of(5)
     with tampering():
         sql(f"DELETE FROM {sealing._tables[seal.table].model._meta.db_table} WHERE id = %s", seal.row_id)
@@ -193,7 +202,7 @@ def test_a_row_removed_together_with_its_seal_leaves_a_gap(sealed, tampering):
         assert named(sealing.verify()) == {("core.SealedRow", 5, "removed")}
 
 
-def test_a_removed_tail_is_found_by_the_head(sealed, tampering):
+def test_a_removed_tail_is_found_by_the_head(few, tampering):
     last = SealedRow.objects.order_by("-pk").first()
     with tampering():
         sql(f"DELETE FROM {sealing._tables[last.table].model._meta.db_table} WHERE id = %s", last.row_id)
@@ -207,7 +216,7 @@ def test_a_removed_tail_is_found_by_the_head(sealed, tampering):
         assert "is missing" in str(*sealing.verify())
 
 
-def test_a_removed_last_audit_event_is_found_by_the_head(sealed, tampering):
+def test_a_removed_last_audit_event_is_found_by_the_head(few, tampering):
     last = AuditEvent.objects.order_by("-seq").first()
     with tampering():
         AuditEvent.objects.filter(pk=last.pk).delete()
@@ -228,7 +237,7 @@ def remake() -> None:
     ChainHead.objects.filter(name="books").update(chain=chain)
 
 
-def test_a_whole_chain_made_anew_shows_only_against_a_head_that_was_kept(sealed, tampering, capsys):
+def test_a_whole_chain_made_anew_shows_only_against_a_head_that_was_kept(few, tampering, capsys):
     number, chain = chains.heads()["books"]
     call_command("verify_audit", kept=[f"books:{number}:{chain}"])
     with tampering():
@@ -246,7 +255,7 @@ def test_a_whole_chain_made_anew_shows_only_against_a_head_that_was_kept(sealed,
 
 
 # --- what waits -----------------------------------------------------------------------------------------------------------------
-def test_what_happens_to_rows_before_they_are_sealed(sealed, tampering):
+def test_what_happens_to_rows_before_they_are_sealed(few, tampering):
     """An edit of a row that waits is sealed as it is; its removal is not forgotten."""
     make_budget(funded="10.00")
     young = Posting.objects.get(pk=UnsealedRow.objects.get(table="ledger.Posting").row_id)
@@ -263,7 +272,7 @@ def test_what_happens_to_rows_before_they_are_sealed(sealed, tampering):
         assert sealing.verify() == []
 
 
-def test_a_row_put_back_in_another_form_is_named_and_sealing_goes_on(sealed, tampering):
+def test_a_row_put_back_in_another_form_is_named_and_sealing_goes_on(few, tampering):
     row = middle(Posting)
     with tampering():
         UnsealedRow.objects.create(table="ledger.Posting", row_id=row.pk)
@@ -299,7 +308,7 @@ def test_batches_of_any_size_give_the_same_chain(db, scene, clock, monkeypatch):
             transaction.set_rollback(True)
 
 
-def test_an_interrupted_batch_leaves_nothing_and_is_repeated(sealed, monkeypatch):
+def test_an_interrupted_batch_leaves_nothing_and_is_repeated(few, monkeypatch):
     make_budget(funded="10.00")
     before = chains.heads()["books"]
 
@@ -315,7 +324,7 @@ def test_an_interrupted_batch_leaves_nothing_and_is_repeated(sealed, monkeypatch
     assert sealing.seal() == 1 and sealing.verify() == []
 
 
-def test_a_batch_takes_as_many_queries_however_many_rows(sealed):
+def test_a_batch_takes_as_many_queries_however_many_rows(few):
     budget = make_budget()
 
     def queries(rows: int) -> int:
@@ -337,7 +346,7 @@ def test_a_batch_takes_as_many_queries_however_many_rows(sealed):
     assert len(idle) == 1
 
 
-def test_json_gives_heads_and_problems(sealed, tampering, capsys):
+def test_json_gives_heads_and_problems(few, tampering, capsys):
     call_command("verify_audit", json=True)
     told = json.loads(capsys.readouterr().out)
     number, chain = chains.heads()["books"]
@@ -351,7 +360,7 @@ def test_json_gives_heads_and_problems(sealed, tampering, capsys):
     assert text.startswith(f"ledger.Posting row {row.pk} ({row.key}) was edited")
 
 
-def test_the_database_refuses_to_change_or_remove_a_seal(sealed):
+def test_the_database_refuses_to_change_or_remove_a_seal(few):
     for statement in ("UPDATE core_sealedrow SET digest = 'x'", "DELETE FROM core_sealedrow"):
         with pytest.raises(Exception, match="append-only"), transaction.atomic():
             sql(statement)
