@@ -14,13 +14,11 @@ from incentives.notifications import notify
 from incentives.payouts.errors import OrderProblem
 from incentives.payouts.kinds import CHOOSE
 from incentives.payouts.models import Hold, Payout, ProductChoice, RewardPreference
+from incentives.programs.rules.schema import CHOOSE_WITHIN_DAYS
 from rewards import catalogue as cards
 from rewards import selectors as catalogue
 from rewards.models import Product
 from rewards.money import Money
-
-CHOOSE_WITHIN_DAYS = 14
-"""Where the program's delivery does not say otherwise."""
 
 
 # --- what may be sent ----------------------------------------------------------------------------------------------------

@@ -280,6 +280,10 @@ class PayoutRule(Part):
     recovery: Literal["next_payout", "write_off", "none"] = "next_payout"
 
 
+CHOOSE_WITHIN_DAYS = 14
+"""How long a participant may choose where the delivery does not say otherwise."""
+
+
 class Delivery(Part):
     type: Literal["DigitalDelivery", "Links", "PhysicalShipment"]
     channel: Literal["email", "sms"] | None = None
