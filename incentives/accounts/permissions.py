@@ -36,6 +36,7 @@ GRANTS: dict[str, frozenset[str]] = {
     "payouts.approve": frozenset({F}),
     "payouts.approve_as_manager": frozenset({M}),
     "payouts.cancel": frozenset({M, F}),
+    "payouts.choose": frozenset({M, F}),
     "holds.place": frozenset({M, F}),
     "holds.lift": frozenset({F}),
     "budgets.view": frozenset({M, F, AU}),

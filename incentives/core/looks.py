@@ -30,6 +30,7 @@ _LOOKS |= {
     "shipped": ("info", "truck"),
     "processing": ("info", "refresh"),
     "available": ("success", "gift"),
+    "to_choose": ("warn", "gift"),
     "stopped": ("quiet", "stop"),
     "excluded": ("danger", "ban"),
     "not_eligible": ("quiet", "dot"),

@@ -19,6 +19,7 @@ S = Payout.Status
 PLAIN_HOLDS = {
     Hold.Kind.FUNDING: _("It waits until the budget has room. Nothing is lost."),
     Hold.Kind.CONTACT: _("It waits because an address is missing. Tell your program manager."),
+    Hold.Kind.CHOICE: _("It waits until you have chosen your reward."),
     Hold.Kind.CONTACT_CHANGED: _("It waits because your address changed lately; somebody checks it first."),
     Hold.Kind.SAME_CONTACT: _("It waits because an address belongs to two people; somebody checks it first."),
     Hold.Kind.REVIEW: _("It waits because somebody takes a closer look at it."),

@@ -27,15 +27,38 @@ class StalePayout(DomainError):
     user_message = "This payout is not what the page showed. Reload the page and look at it again before approving."
 
 
+ENDS = {
+    "terms": "It is lifted when they accept them.",
+    "choice": "It is lifted when the recipient chooses, or with the default after the deadline.",
+    "contact": "It is lifted when the address is on file.",
+}
+"""How a hold that nobody lifts ends."""
+
+
 class PayoutOnHold(DomainError):
     code = "payout_on_hold"
     status = 409
 
     def __init__(self, holds):
         reasons = "; ".join(f"{hold.get_kind_display()}: {hold.reason}" for hold in holds)
-        others = [hold for hold in holds if hold.kind != "terms"]
-        lifted = "Finance can lift the hold with a reason." if others else "It is lifted when they accept them."
+        others = [hold for hold in holds if hold.kind not in ENDS]
+        ends = " ".join(ENDS[hold.kind] for hold in holds if hold.kind in ENDS)
+        lifted = "Finance can lift the hold with a reason." if others else ends
         super().__init__(f"This payout is on hold ({reasons}). {lifted}")
+
+
+class ChoiceClosed(DomainError):
+    """The question which card a payout becomes is not open (any more)."""
+
+    code = "choice_closed"
+    status = 409
+    user_message = "This reward cannot be chosen any more: it was approved or has ended."
+
+
+class ChoiceInvalid(DomainError):
+    code = "choice_invalid"
+    status = 409
+    user_message = "This reward cannot be sent for this amount. Choose another one of the list."
 
 
 class CannotBuild(DomainError):

@@ -27,6 +27,19 @@ class ReasonForm(forms.Form):
     )
 
 
+class ChooseForm(forms.Form):
+    """For a recipient: one of what their payout may become."""
+
+    product = forms.ChoiceField(label=_("Card"), widget=forms.RadioSelect)
+    reason = forms.CharField(
+        label=_("Reason"), max_length=300, help_text=KEPT, widget=forms.Textarea(attrs={"rows": 2})
+    )
+
+    def __init__(self, *args, options=(), **kwargs):
+        super().__init__(*args, **kwargs)
+        self.fields["product"].choices = [(product.product_id, product.name) for product in options]
+
+
 class NoteForm(forms.Form):
     note = forms.CharField(
         label=_("Note"), max_length=300, required=False, help_text=KEPT, widget=forms.Textarea(attrs={"rows": 2})

@@ -6,6 +6,7 @@ from django.db.models import Q
 from django.http import HttpResponse
 from django.shortcuts import get_object_or_404, redirect, render
 from django.urls import reverse
+from django.utils.dateparse import parse_datetime
 from django.utils.translation import gettext, ngettext
 from django.utils.translation import gettext_lazy as _
 from django.views import View
@@ -14,7 +15,7 @@ from incentives.core.errors import DomainError
 from incentives.core.listing import Bulk, Column, DetailPage, Guarded, Link, ListPage, Since, Tab, Until
 from incentives.core.pages import crumbs
 from incentives.participants.models import Participant
-from incentives.payouts import services
+from incentives.payouts import services, wording
 from incentives.payouts.forms import ReasonForm
 from incentives.payouts.models import Hold, Payout, RiskRule
 from incentives.payouts.views import PARENT, hold_row
@@ -119,6 +120,8 @@ class EvidencePage(DetailPage):
             "rule": RiskRule.objects.filter(pk=evidence["rule"]).first() if "rule" in evidence else None,
             "median": Money(evidence["median_minor"], payout.currency) if "median_minor" in evidence else None,
             "limit": Money(evidence["limit_minor"], payout.currency) if "limit_minor" in evidence else None,
+            "until": parse_datetime(evidence["until"]) if "until" in evidence else None,
+            "ends": wording.HOLD_ENDS.get(thing.kind, ""),
             "changed_at": payout.participant.contact_changed_at,
             "may_lift": may_lift and thing.kind not in Hold.BY_ITSELF,
             "row": hold_row(thing),

@@ -28,7 +28,8 @@ class PayoutQuerySet(models.QuerySet):
 class Payout(models.Model):
     """An amount due to one participant from one program: one payout, one PONumber, one card.
 
-    What the approvers saw (amount, product, recipient) is fixed when it is built; `content_hash` covers it.
+    What the approvers saw (amount, product, recipient) is fixed when it is built; `content_hash` covers it. Two things may
+    still be filled in while it awaits approval, each with a new hash: the product its `choice` names, an address it lacked.
     """
 
     class Status(models.TextChoices):
@@ -240,6 +241,7 @@ class Hold(models.Model):
         CONTACT_CHANGED = "contact_changed", _("Address changed lately")
         SAME_CONTACT = "same_contact", _("Same address as somebody else")
         TERMS = "terms", _("Terms not accepted")
+        CHOICE = "choice", _("Reward not chosen")
         DOMAIN = "domain", _("Outside the allowed domains")
         VELOCITY = "velocity", _("Too much too quickly")
         UNUSUAL = "unusual", _("Far above the usual")
@@ -248,7 +250,7 @@ class Hold(models.Model):
         TAX_REVIEW = "tax_review", _("Tax review")
         REVIEW = "review", _("Held for review")
 
-    BY_ITSELF = (Kind.FUNDING, Kind.TERMS)
+    BY_ITSELF = (Kind.FUNDING, Kind.TERMS, Kind.CHOICE, Kind.CONTACT)
     """Kinds that nobody lifts: what they wait for lifts them."""
 
     payout = models.ForeignKey(Payout, on_delete=models.PROTECT, related_name="holds")
@@ -311,6 +313,7 @@ class OrderDecision(models.Model):
 
 # Django finds models in this module alone; these stand in files of their own.
 from incentives.payouts.approval_models import Delegation  # noqa: E402, F401
+from incentives.payouts.choice_models import ProductChoice, RewardPreference  # noqa: E402, F401
 from incentives.payouts.recovery_models import Recovery, WriteOff, WriteOffLine  # noqa: E402, F401
 from incentives.payouts.risk_models import ContactKey, RiskRule  # noqa: E402, F401
 from incentives.payouts.schedule_models import ScheduledBuild  # noqa: E402, F401

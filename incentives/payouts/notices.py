@@ -6,9 +6,10 @@ from django.utils.translation import gettext_lazy as _
 
 from incentives.notifications import Content, Item, Reader, kind
 from incentives.payouts import selectors
-from incentives.payouts.kinds import ON_ITS_WAY, SENT, WAITING
-from incentives.payouts.models import Payout
+from incentives.payouts.kinds import CHOOSE, ON_ITS_WAY, SENT, WAITING
+from incentives.payouts.models import Payout, ProductChoice
 from incentives.payouts.policies import PERMISSION, is_approver
+from incentives.payouts.services import options
 from rewards.models import DeliveryType
 
 SHOWN = 20
@@ -101,5 +102,43 @@ kind(
     about=_("The provider has issued your card: it comes by e-mail or text message, or lies ready in Laurel."),
     content=_rewards(Payout.Status.FULFILLED),
     template="reward_sent",
+    permission="me.view",
+)
+
+
+def choosing(items: list[Item], reader: Reader) -> Content | None:
+    """The questions among these that are still open, the most urgent first: until when, and what is sent otherwise."""
+    rows = ProductChoice.objects.filter(
+        payout__public_id__in=[item.data["payout"] for item in items],
+        payout__status=Payout.Status.SUBMITTED,
+        product_code="",
+    )
+    choices = list(rows.select_related("payout__program").order_by("deadline", "pk"))
+    if not choices:
+        return None
+    again = any(item.data.get("reminder") for item in items)
+    if again:
+        subject = ngettext(
+            "Your reward still waits for your choice", "%(n)s rewards still wait for your choice", len(choices)
+        )
+    else:
+        subject = ngettext("Choose your reward", "Choose your %(n)s rewards", len(choices))
+    here = reader.user is not None and reader.user.can("me.choose")
+    link = ""
+    if here:
+        one = reverse("portal:choose", args=[choices[0].payout.public_id])
+        link = one if len(choices) == 1 else reverse("portal:choices")
+    for choice in choices[:SHOWN]:
+        choice.default = options.default_of(choice)
+    context = {"choices": choices[:SHOWN], "more": max(0, len(choices) - SHOWN), "here": here}
+    return Content(subject % {"n": len(choices)}, context, link=link, link_label=gettext("Choose now"))
+
+
+kind(
+    CHOOSE,
+    label=_("A reward to choose"),
+    about=_("A reward of yours waits until you have chosen it, and reminders before the default is sent."),
+    content=choosing,
+    template="reward_choose",
     permission="me.view",
 )

@@ -9,7 +9,7 @@ from django.utils import timezone
 
 from incentives.awards import selectors as awards
 from incentives.claims import selectors as claims
-from incentives.payouts.models import ApprovalPolicy, Delegation, Payout, RiskRule
+from incentives.payouts.models import ApprovalPolicy, Delegation, Payout, ProductChoice, RiskRule
 
 PERMISSION = {
     ApprovalPolicy.Step.MANAGER: "payouts.approve_as_manager",
@@ -117,13 +117,18 @@ def wrote_rules(user) -> Q:
 
 def makers_of(payout: Payout) -> set[int]:
     """User ids of everybody who created or changed what this payout pays: who submitted it, who wrote or published
-    the rules its earnings came from, who gave or cancelled an award among them, who approved a claim it pays, and who had
-    changed an approval policy alone. Source: promise 6."""
-    ids = {payout.submitted_by_id, *payout.policy_editors.values_list("pk", flat=True)}
+    the rules its earnings came from, who gave or cancelled an award among them, who approved a claim it pays, who ever chose
+    its card for the recipient, and who had changed an approval policy alone. Source: promise 6."""
+    ids = {payout.submitted_by_id, *payout.policy_editors.values_list("pk", flat=True), *choosers_of(payout)}
     for row in payout.allocations.values_list(*(f"earning__version__{role}" for role in WROTE)).distinct():
         ids |= set(row)
     ids |= awards.givers_of(award_records(payout)) | approvers_of_claims(payout)
     return ids - {None}
+
+
+def choosers_of(payout: Payout) -> set[int]:
+    """Who of the staff ever chose the card in the recipient's place."""
+    return set(ProductChoice.staff.through.objects.filter(productchoice__payout=payout).values_list("user", flat=True))
 
 
 def award_records(payout: Payout) -> set[str]:

@@ -28,17 +28,19 @@ from incentives.claims.selectors import approved_by
 from incentives.earnings.models import Earning, Participation
 from incentives.payouts import wording
 from incentives.payouts.errors import CannotBuild
-from incentives.payouts.models import Approval, Hold, Payout, PayoutEarning
+from incentives.payouts.models import Approval, Hold, Payout, PayoutEarning, ProductChoice
 from incentives.payouts.policies import (
     PEOPLE,
     PERMISSION,
     approvers_of_claims,
     award_records,
+    choosers_of,
     delegators_of,
     is_approver,
     may_decide,
     wrote_rules,
 )
+from incentives.payouts.services import options
 from incentives.payouts.services.build import Plan, Skipped, cards_for, obstacle, plan_for
 from incentives.payouts.services.netting import netting_of
 from incentives.payouts.services.policies import MOST_STEPS
@@ -114,9 +116,10 @@ def _foreign_to(user) -> Q:
     )
     reviewed = approved_by(user).filter(program=OuterRef("program"), participant=OuterRef("participant"))
     edited = Payout.policy_editors.through.objects.filter(payout=OuterRef("pk"), user=user)
+    chose = ProductChoice.staff.through.objects.filter(productchoice__payout=OuterRef("pk"), user=user)
     own = Q(submitted_by__isnull=True) | ~Q(submitted_by=user)
     foreign = Q(participant__user__isnull=True) | ~Q(participant__user=user)
-    return own & foreign & ~Exists(wrote) & ~Exists(gave) & ~Exists(edited) & ~Exists(reviewed)
+    return own & foreign & ~Exists(wrote) & ~Exists(gave) & ~Exists(edited) & ~Exists(reviewed) & ~Exists(chose)
 
 
 def objection(payout: Payout, user) -> str:
@@ -150,7 +153,37 @@ def _made_by(payout: Payout, user) -> str:
         return wording.CHANGED_POLICY
     if user.pk in approvers_of_claims(payout):
         return wording.APPROVED_CLAIM
+    if user.pk in choosers_of(payout):
+        return wording.CHOSE
     return ""
+
+
+# --- what the recipient chooses -----------------------------------------------------------------------------------------
+@dataclass(frozen=True, slots=True)
+class Question:
+    """Which card a payout becomes, as its recipient sees it. Of `options` the first is the default."""
+
+    payout: Payout
+    choice: ProductChoice
+    options: list
+
+    @property
+    def open(self) -> bool:
+        return not self.choice.answered
+
+    @property
+    def default(self):
+        return self.options[0] if self.options else None
+
+
+def questions_of(participant) -> list[Question]:
+    """What this person may choose or change now: open questions first, the most urgent first."""
+    rows = ProductChoice.objects.filter(
+        payout__participant=participant, payout__status=S.SUBMITTED, committed_at__isnull=True
+    ).select_related("payout__program")
+    shelf = options.Shelf()
+    found = [Question(row.payout, row, shelf.options(row.payout, row.allowed)) for row in rows]
+    return sorted(found, key=lambda one: (not one.open, one.choice.deadline, one.payout.pk))
 
 
 # --- what is unusual ----------------------------------------------------------------------------------------------------

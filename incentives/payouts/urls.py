@@ -56,6 +56,7 @@ urlpatterns = [
     path(f"{_ONE}reject/", views.RejectPage.as_view(), name="reject"),
     path(f"{_ONE}cancel/", views.CancelPage.as_view(), name="cancel"),
     path(f"{_ONE}hold/", views.HoldPage.as_view(), name="hold"),
+    path(f"{_ONE}choose/", views.ChoosePage.as_view(), name="choose"),
     path(f"{_ONE}holds/<int:hold>/lift/", views.LiftPage.as_view(), name="lift"),
     path("earnings/<uuid:public_id>/", chain_views.LinePage.as_view(), name="line"),
     path("earnings/<uuid:public_id>.json", chain_views.LineJson.as_view(), name="line-json"),

@@ -11,11 +11,12 @@ from incentives.core.listing import ActionPage, Bulk, Column, DetailPage, Link, 
 from incentives.core.models import AuditEvent
 from incentives.crm.models import Activity
 from incentives.payouts import selectors, services, wording
-from incentives.payouts.forms import ApproveForm, PayoutFilters, ReasonForm
+from incentives.payouts.forms import ApproveForm, ChooseForm, PayoutFilters, ReasonForm
 from incentives.payouts.links import activity_url, order_url, program_url
 from incentives.payouts.models import Hold, Payout
 from incentives.payouts.policies import PERMISSION
 from incentives.payouts.selectors import S
+from incentives.payouts.services import options
 from rewards import channel as channels
 
 PARENT = (_("Payouts"), "payouts:list")
@@ -99,7 +100,7 @@ class PayoutPage(DetailPage):
     template_name = "payouts/payout.html"
 
     def get_queryset(self):
-        related = ("program", "participant__user", "budget", "submitted_by", "order")
+        related = ("program", "participant__user", "budget", "submitted_by", "order", "choice__chosen_by")
         return super().get_queryset().select_related(*related)
 
     def get_context(self, thing) -> dict:
@@ -125,6 +126,7 @@ class PayoutPage(DetailPage):
             "program_url": program_url(thing.program),
             "order_words": thing.order and wording.order_in_words(thing.order, channels.current()),
             "order_url": thing.order and order_url(thing.order),
+            **choice_facts(thing, user),
             "earnings": [earning_row(row) for row in allocations(thing)],
             "events": timeline(thing, approvals),
             "approve_form": ApproveForm(initial={"seen_hash": thing.content_hash}, auto_id="approve_%s"),
@@ -147,6 +149,21 @@ def hold_row(hold: Hold) -> dict:
         "form": ReasonForm(auto_id=f"lift_{hold.pk}_%s"),
         "funding": hold.kind == Hold.Kind.FUNDING,
         "terms": hold.kind == Hold.Kind.TERMS,
+        "ends": wording.HOLD_ENDS.get(hold.kind, ""),
+    }
+
+
+def choice_facts(payout: Payout, user) -> dict:
+    """Which card it becomes and who said so; nothing where its program sends one product."""
+    choice = getattr(payout, "choice", None)
+    if choice is None:
+        return {"choice": None}
+    theirs = choice.how in (choice.How.RECIPIENT, choice.How.PREFERENCE)
+    foreign = payout.participant.user_id != user.pk
+    return {
+        "choice": choice,
+        "choice_default": options.default_of(choice),
+        "may_choose": payout.status == S.SUBMITTED and not theirs and foreign and user.can("payouts.choose"),
     }
 
 
@@ -254,6 +271,32 @@ class CancelPage(PayoutAction):
     def perform(self, thing, data: dict) -> str:
         services.cancel_payout(payout_id=thing.pk, actor=self.request.user, reason=data["reason"])
         return gettext("Cancelled. The money is back in the budget.")
+
+
+class ChoosePage(PayoutAction):
+    """Choosing in the recipient's place; whoever does counts as a maker."""
+
+    permission = "payouts.choose"
+    form_class = ChooseForm
+    title, submit = _("Choose for the recipient?"), _("Choose")
+
+    def get_queryset(self):
+        return super().get_queryset().filter(choice__isnull=False)
+
+    def get_form_kwargs(self, thing) -> dict:
+        initial = {"product": thing.choice.product_code}
+        return {"options": options.options_of(thing), "initial": initial}
+
+    def words(self, payout) -> str:
+        return f"{super().words(payout)} " + gettext(
+            "You cannot approve it afterwards, and the recipient may still change it."
+        )
+
+    def perform(self, thing, data: dict) -> str:
+        choice = services.choose_for(
+            payout_id=thing.pk, product_id=data["product"], actor=self.request.user, reason=data["reason"]
+        )
+        return gettext("It becomes %(card)s.") % {"card": choice.product_name}
 
 
 class HoldPage(PayoutAction):

@@ -7,7 +7,7 @@ from django.utils.translation import gettext_lazy, ngettext
 
 from incentives.accounts.models import User
 from incentives.core.templatetags.laurel import money_text, relative, words
-from incentives.payouts.models import ApprovalPolicy, Payout
+from incentives.payouts.models import ApprovalPolicy, Hold, Payout
 from incentives.payouts.policies import flat, people_of
 from rewards.models import Channel, OrderAttempt, RewardOrder
 from rewards.money import Money
@@ -19,6 +19,7 @@ SUBMITTED = gettext_lazy("you submitted it")
 WROTE_RULES = gettext_lazy("you wrote or published the rules")
 GAVE_AWARD = gettext_lazy("you gave or cancelled an award in it")
 APPROVED_CLAIM = gettext_lazy("you approved a claim that it pays")
+CHOSE = gettext_lazy("you chose its card for the recipient")
 CHANGED_POLICY = gettext_lazy("you changed an approval policy that nobody has confirmed")
 DEPUTY_OF_MAKER = gettext_lazy("you are the deputy of somebody who made or receives it")
 APPROVED_BEFORE = gettext_lazy("you approved an earlier step")
@@ -63,11 +64,21 @@ def next_in_words(payout: Payout, given: int, objection: str, held: bool = False
     return f"{text} " + (_("You may decide once the hold is lifted.") if held else _("You may decide."))
 
 
+HOLD_ENDS = {
+    Hold.Kind.FUNDING: gettext_lazy("Approving tries again; it passes once the budget has room."),
+    Hold.Kind.TERMS: gettext_lazy("It is lifted when the recipient accepts the terms."),
+    Hold.Kind.CHOICE: gettext_lazy("It is lifted when the recipient chooses; after the deadline the default is sent."),
+    Hold.Kind.CONTACT: gettext_lazy("It is lifted when the address is on the participant's page."),
+}
+"""How a hold ends that nobody lifts."""
+
 EVENTS = {
     "payout.escalated": (gettext_lazy("Waited too long: opened to others"), "late"),
     "hold.placed": (gettext_lazy("Put on hold"), "held"),
     "hold.lifted": (gettext_lazy("Hold lifted"), "released"),
     "payout.submitted": (gettext_lazy("Built"), "submitted"),
+    "choice.made": (gettext_lazy("Reward chosen"), "confirmed"),
+    "choice.reopened": (gettext_lazy("Asked again: the chosen reward cannot be ordered"), "reopened"),
     "payout.approved": (gettext_lazy("Fully approved"), "approved"),
     "payout.ordered": (gettext_lazy("The provider has the order"), "ordered"),
     "payout.fulfilled": (gettext_lazy("Card issued"), "fulfilled"),
@@ -191,6 +202,10 @@ def channel_in_words(channel: Channel) -> str:
 def payout_for_recipient(payout: Payout) -> tuple[str, str, str]:
     """(status value for its look, label, sentence) as the person who gets it reads them. Never claims a receipt."""
     if payout.status == S.SUBMITTED:
+        choice = getattr(payout, "choice", None)
+        if choice is not None and not choice.answered:
+            day = date_format(timezone.localtime(choice.deadline), "DATE_FORMAT")
+            return "to_choose", _("Yours to choose"), _("Choose which card it becomes, until %(day)s.") % {"day": day}
         return "pending", _("Being checked"), _("Somebody checks it before it is sent.")
     if payout.status == S.FULFILLED:
         if payout.delivery_type == "Links":

@@ -172,12 +172,16 @@ class Standing:
 def own_payouts(participant: Participant):
     """What this person gets or got. Payouts taken back before anybody decided are not theirs to see."""
     rows = Payout.objects.filter(participant=participant).exclude(status=S.CANCELLED, order__isnull=True)
-    return rows.select_related("program", "order__product", "participant")
+    return rows.select_related("program", "order__product", "participant", "choice")
 
 
 def newest_payouts(participant: Participant, count: int = 4) -> list[Payout]:
-    """The newest few, claim links that can be opened first."""
-    ready = Case(When(status=S.FULFILLED, delivery_type=DeliveryType.LINKS, then=0), default=1)
+    """The newest few, first what waits for the person's choice, then claim links that can be opened."""
+    ready = Case(
+        When(status=S.SUBMITTED, choice__product_code="", then=0),
+        When(status=S.FULFILLED, delivery_type=DeliveryType.LINKS, then=1),
+        default=2,
+    )
     return list(own_payouts(participant).order_by(ready, "-pk")[:count])
 
 

@@ -2,7 +2,7 @@
 
 from django.urls import path
 
-from incentives.portal import board_views, earning_views, estimate_views, screen_views, terms_views, views
+from incentives.portal import board_views, choice_views, earning_views, estimate_views, screen_views, terms_views, views
 
 app_name = "portal"
 urlpatterns = [
@@ -10,6 +10,9 @@ urlpatterns = [
     path("me/", views.MePage.as_view(), name="me"),
     path("me/rewards/", views.RewardsPage.as_view(), name="rewards"),
     path("me/rewards/<uuid:public_id>/reveal/", views.RevealPage.as_view(), name="reveal"),
+    path("me/choices/", choice_views.ChoicesPage.as_view(), name="choices"),
+    path("me/choices/forget/", choice_views.ForgetPage.as_view(), name="forget-preference"),
+    path("me/choices/<uuid:public_id>/", choice_views.ChoosePage.as_view(), name="choose"),
     path("me/statement/", views.StatementPage.as_view(), name="statement"),
     path("me/statement.pdf", views.StatementPdf.as_view(), name="statement-pdf"),
     path("me/earnings/<uuid:public_id>/", earning_views.EarningPage.as_view(), name="earning"),

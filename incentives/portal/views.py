@@ -17,6 +17,7 @@ from incentives.core import audit
 from incentives.core.listing import Column, Guarded, ListPage, Tab
 from incentives.core.pages import crumbs
 from incentives.disputes import selectors as disputes
+from incentives.payouts import selectors as payouts
 from incentives.payouts import tax_totals, wording
 from incentives.payouts.models import Payout
 from incentives.portal import selectors, setup
@@ -76,6 +77,7 @@ class MePage(Mine, View):
             "participant": mine,
             "rewards": rewards_now,
             "unread_disputes": disputes.unread_of(mine),
+            "to_choose": [one for one in payouts.questions_of(mine) if one.open],
             "awards": list(own_awards(mine)[:AWARDS]),
             "latest": list(selectors.own_earnings(mine)[:LATEST]),
             "tax_waits": tax_totals.waits_of(mine),
@@ -90,7 +92,7 @@ def card_of(payout: Payout) -> dict:
     """What components/reward.html takes."""
     status, label, words = wording.payout_for_recipient(payout)
     return {
-        "name": payout.product_name,
+        "name": card_name(payout),
         "program": payout.program.name,
         "amount": payout.amount,
         "status": status,
@@ -98,8 +100,36 @@ def card_of(payout: Payout) -> dict:
         "words": words,
         "at": payout.order.finished_at if payout.order and payout.order.finished_at else payout.created_at,
         "image_url": payout.order.product.image_url if payout.order else "",
+        "choose_url": choose_url(payout) if is_open(payout) else "",
+        "change_url": choose_url(payout) if is_changeable(payout) else "",
         "reveal_url": reverse("portal:reveal", args=[payout.public_id]) if revealable(payout) else "",
     }
+
+
+def is_open(payout: Payout) -> bool:
+    """Whether it waits for its recipient's choice."""
+    choice = getattr(payout, "choice", None)
+    return choice is not None and payout.status == Payout.Status.SUBMITTED and not choice.answered
+
+
+def is_changeable(payout: Payout) -> bool:
+    choice = getattr(payout, "choice", None)
+    return choice is not None and payout.status == Payout.Status.SUBMITTED and choice.answered
+
+
+def card_name(payout: Payout) -> str:
+    return gettext("A card of your choice") if is_open(payout) else payout.product_name
+
+
+def choose_word(payout: Payout) -> str | None:
+    """The list's link to choosing; None where nothing can be chosen any more."""
+    if is_open(payout):
+        return gettext("Choose a card")
+    return gettext("Change the card") if is_changeable(payout) else None
+
+
+def choose_url(payout: Payout) -> str:
+    return reverse("portal:choose", args=[payout.public_id])
 
 
 def revealable(payout: Payout) -> bool:
@@ -132,12 +162,13 @@ class RewardsPage(Mine, ListPage):
         Tab("sent", _("Sent by the provider"), Q(status=Payout.Status.FULFILLED)),
     )
     columns = (
-        Column("product_name", _("Card"), sort="product_name", note="program.name"),
+        Column("product_name", _("Card"), card_name, sort="product_name", note="program.name"),
         Column("amount", _("Amount"), kind="money", sort="amount_minor"),
         Column("state", _("State"), _word, kind="status", note=lambda p: wording.payout_for_recipient(p)[2],
                template="portal/_state.html"),
         Column("created_at", _("Since"), kind="time", sort="created_at"),
         Column("open", _("Open"), lambda p: revealable(p) or None, template="portal/_open.html"),
+        Column("choose", _("Your choice"), choose_word, link=lambda p: choose_word(p) and choose_url(p)),
         Column("ask", _("Something wrong?"), lambda p: gettext("Ask about it"), link=ask_url),
     )  # fmt: skip
 

@@ -16,6 +16,7 @@ from incentives.programs.rules.conditions import Condition, Group, Not, Test, se
 from incentives.programs.rules.crediting import condition_of
 from incentives.programs.rules.parsing import digest, parse_definition
 from incentives.programs.rules.schema import (
+    CHOOSE_WITHIN_DAYS,
     Bands,
     Definition,
     Milestone,
@@ -380,6 +381,14 @@ class _Teller:
         products = "" if rule.products == "any" else listed(rule.products, gettext("and"))
         what %= {"currency": self.d.currency, "products": products}
         yield gettext("Rewards come %(how)s; %(what)s.") % {"how": how, "what": what}
+        if rule.products == "any" or len(rule.products) > 1:
+            days = rule.choose_within_days or CHOOSE_WITHIN_DAYS
+            text = ngettext(
+                "Who has not chosen within %(n)s day gets the first of them.",
+                "Who has not chosen within %(n)s days gets the first of them.",
+                days,
+            )
+            yield text % {"n": days}
 
     def personalization(self) -> Iterator[str]:
         if self.d.personalization.from_name:

@@ -17,7 +17,7 @@ tax.TaxProfile tax.TaxProfileChange tax.TaxRule tax.OutsideAward tax.TaxExport
 rewards.Product rewards.Branding rewards.ShippingMethod rewards.Channel rewards.ChannelEvent rewards.RewardOrder
 rewards.OrderAttempt rewards.OrderEvent rewards.Card rewards.CardReveal
 payouts.Payout payouts.Payout_policy_editors payouts.PayoutEarning payouts.ApprovalPolicy payouts.Approval payouts.Hold
-payouts.OrderDecision payouts.Delegation
+payouts.OrderDecision payouts.Delegation payouts.ProductChoice payouts.ProductChoice_staff payouts.RewardPreference
 payouts.Recovery payouts.WriteOff payouts.WriteOffLine payouts.RiskRule payouts.ScheduledBuild
 disputes.Dispute disputes.DisputeMessage
 reports.JournalAccount reports.JournalExport reports.RewardReminder

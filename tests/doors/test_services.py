@@ -113,6 +113,10 @@ SERVICES = {
     "payouts.services.build": {
         "build_payouts": "payouts.build",
     },
+    "payouts.services.choose": {
+        "choose_reward forget_preference": "me.choose",
+        "choose_for": "payouts.choose",
+    },
     "payouts.services.confirmed": {
         "require": "payouts.approve",
     },

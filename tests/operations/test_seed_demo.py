@@ -188,7 +188,9 @@ def _payouts_stand_in_every_state():
     assert set(counts(RewardOrder.objects, "state")) == set(RewardOrder.State.values)
     assert counts(RewardOrder.objects.filter(state="review"), "review_code") == {"asked_for": 1, "provider_failed": 1}
     assert channel.current().state == "open"
-    assert set(counts(Hold.objects.filter(lifted_at=None), "kind")) == {"funding", "review", "contact_changed", "tax"}
+    assert set(counts(Hold.objects.filter(lifted_at=None), "kind")) == {
+        "funding", "review", "contact_changed", "tax", "choice"
+    }  # fmt: skip
     assert Product.objects.get(allow_cents=True).product_id == "STAYWELL"
     assert {len(payout.steps) for payout in Payout.objects.all()} == {0, 1, 2}
     assert Approval.objects.filter(payout__status="submitted").count() == 1  # the first of two

@@ -25,7 +25,10 @@ from tests.factories import (
 LINK = "https://claims.example.test/c/canary-4f1d"
 ANSWER = "blue-canary-horse"
 _n = itertools.count(1)
-LINKS = {"type": "Links", "products": "any"}
+LINKS = {"type": "Links", "products": ["DEMO"]}
+TWO = {"type": "DigitalDelivery", "channel": "email", "products": ["DEMO", "OTHER"]}
+MAILED = {"type": "DigitalDelivery", "channel": "email", "products": ["DEMO"]}
+"""`scene.program(delivery=TWO)` after `scene.second_product()` lets the recipient choose; other programs send DEMO."""
 
 
 class Scene:
@@ -50,9 +53,13 @@ class Scene:
         """A program for its own deals and for those that name none."""
         changes.setdefault("funded", "10000.00")
         changes.setdefault("name", f"Scene {next(_n)}")
+        changes.setdefault("delivery", MAILED)
         own = {"field": "attributes.for", "op": "eq", "value": changes["name"]}
         changes.setdefault("qualifies", {"any": [own, {"not": {"field": "attributes.for", "op": "exists"}}]})
         return make_program(manager=changes.pop("manager", None) or make_user("manager"), **changes)
+
+    def second_product(self, product_id: str = "OTHER", **fields):
+        return make_product(product_id, **fields)
 
     def earn(self, amount: str = "5000.00", rep=None, object_id: str = "", program=None) -> None:
         """A deal that counts in `program` alone, or in all of them."""

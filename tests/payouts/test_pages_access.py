@@ -9,7 +9,7 @@ from incentives.payouts import services
 from incentives.payouts.models import Delegation, Hold, Payout, Recovery, RiskRule, WriteOff
 from rewards.models import RewardOrder
 from tests.factories import deal, make_user, send, usd
-from tests.payouts.scene import LINKS
+from tests.payouts.scene import LINKS, TWO
 from tests.support.html import assert_page_clean
 
 pytestmark = pytest.mark.django_db
@@ -33,6 +33,7 @@ GETS = {
     "payouts:approve": DECIDE,
     "payouts:reject": DECIDE,
     "payouts:cancel": DECIDE,
+    "payouts:choose": DECIDE,
     "payouts:hold": DECIDE,
     "payouts:lift": FINANCE,
     "payouts:holds": VIEW,
@@ -86,6 +87,9 @@ GETS = {
     "portal:terms-text": " 404  404  200  200  404  404  404  404",
     "portal:people": "     404  404  404  200  404  404  404  404",
     "portal:reveal": "     404  404  405  405  404  404  404  404",
+    "portal:choices": "    404  404  200  200  404  404  404  404",
+    "portal:choose": "     404  404  200  404  404  404  404  404",
+    "portal:forget-preference": "404 404 405 405  404  404  404  404",
     "portal:estimate": "   404  404  200  200  404  404  404  404",
     "portal:boards": "     404  404  200  200  404  404  404  404",
     "portal:board": "      404  404  200  200  404  404  404  404",
@@ -108,6 +112,8 @@ def overpaid(scene):
 @pytest.fixture
 def addresses(scene) -> dict[str, str]:
     """An address of a thing that exists, for every page."""
+    scene.second_product()
+    choosing = scene.payout(program=scene.program(delivery=TWO))
     waiting = scene.payout()
     hold = services.place_hold(payout_id=waiting.pk, actor=scene.manager, reason="Look")
     order = scene.review(scene.payout(approve=True).order)
@@ -137,6 +143,7 @@ def addresses(scene) -> dict[str, str]:
         },
         "payouts:lift": [waiting.public_id, hold.pk],
         "portal:reveal": [claim.public_id],
+        **{name: [choosing.public_id] for name in ("payouts:choose", "portal:choose")},
         "portal:terms-text": [scene.terms(claim.program).public_id],
         "portal:board": [waiting.program.public_id],
         **{f"payouts:{n}": [policy.pk] for n in ("policy", "policy-confirm")},

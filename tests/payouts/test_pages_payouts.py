@@ -339,15 +339,15 @@ def test_the_preview_is_what_the_build_then_makes(scene, as_user):
     scene.earn("25200.00")  # 504.00: two cards of 250.00, 4.00 carried
     scene.earn("1000.00", make_participant("Bob"))
     scene.earn("400.00", make_participant("Little"))  # 8.00, below the minimum
-    scene.earn("1000.00", make_participant("Nobody", email=""))
+    scene.earn("1000.00", make_participant("Gone", active=False))
     client = as_user(scene.manager)
     response = client.get(f"/payouts/build/?program={program.public_id}")
     page = assert_page_clean(response)
     (preview,) = response.context["previews"]
     assert (preview.cards, preview.total, preview.carried) == (3, usd("520.00"), usd("32.00"))
     assert [(s.participant.name, s.code) for s in preview.skipped] == [
+        ("Gone", "inactive"),
         ("Little", "below_minimum"),
-        ("Nobody", "no_email"),
     ]
     assert "below the program's minimum" in page.text and not Payout.objects.exists()
     done = client.post("/payouts/build/", {"program": program.public_id}, follow=True)

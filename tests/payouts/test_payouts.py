@@ -104,15 +104,6 @@ def test_a_program_that_cannot_pay_says_why_and_builds_nothing(cast, change, wor
     assert Payout.objects.count() == 0
 
 
-def test_a_participant_without_an_address_is_skipped_by_name(cast):
-    nobody = make_participant("Nils", email="", external_user_id="N")
-    program = make_program(funded="100.00")
-    send(cast.crm, deal("D9", nobody, "1000.00"))
-    result = services.build_payouts(program=program)
-    assert [(s.participant.name, s.code) for s in result.skipped] == [("Nils", "no_email")]
-    assert Payout.objects.count() == 0
-
-
 def test_a_paused_program_pays_nothing(cast):
     program = make_program(funded="100.00", manager=cast.manager)
     send(cast.crm, deal("D1", cast.rep, "1000.00"))

@@ -36,6 +36,7 @@ class Ending:
         now = self.story.now
         with as_of(now - timedelta(hours=20)):
             self._change_an_address()
+            self._choose_for_somebody()
             self.story.build(documents.CHANNEL)
             self._decide_on_quotas(self.story.build(documents.QUOTA))
             others = self._decide_on_bonuses(self.story.build(documents.BONUS))
@@ -56,6 +57,14 @@ class Ending:
         person = self.company.participants["Priya Nair"]
         participants.update_participant(
             person, actor=self.user(people.MANAGER), reason="Asked by telephone", email="priya.n@example.com"
+        )
+
+    def _choose_for_somebody(self) -> None:
+        """The big deals' bonuses wait for their recipients' choice; one of them asked the manager. The rep shown still chooses."""
+        asked = Payout.objects.filter(choice__product_code="", status=Payout.Status.SUBMITTED).order_by("pk")
+        one = next(payout for payout in asked if not self._is_shown(payout))
+        payouts.choose_for(
+            payout_id=one.pk, product_id="PAGETURN", actor=self.user(people.MANAGER), reason="Asked by telephone."
         )
 
     def _decide_on_quotas(self, built: list[Payout]) -> None:

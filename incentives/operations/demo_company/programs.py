@@ -112,7 +112,8 @@ def documents(today: date) -> dict[str, dict]:
                 {"from": "15000", "amount": "40.00"}, {"from": "25000", "amount": "90.00"},
                 {"from": "40000", "rate": "0.4"}]}],
             caps={"deal": "250.00", "participant": "1500.00"},
-            payout={"when": "monthly", "minimum": "10.00"}, delivery=EMAIL | {"products": ["HARBOR"]},
+            payout={"when": "monthly", "minimum": "10.00"}, delivery=EMAIL | {
+                "products": ["HARBOR", "CVS", "PAGETURN", "STAYWELL"], "choose_within_days": 14},
             personalization={"from_name": "Ruth Adeyemi", "message": "The large ones take patience. Well done."},
         ),
         CLAIMS: _document(

@@ -2,6 +2,7 @@
 
 from incentives.payouts.services.approve import approve_many, approve_payout, cancel_payout, reject_many, reject_payout
 from incentives.payouts.services.build import BuildResult, build_payouts
+from incentives.payouts.services.choose import choose_for, choose_reward, forget_preference
 from incentives.payouts.services.delegations import delegate, revoke_delegation, set_mail_mode
 from incentives.payouts.services.escalate import escalate
 from incentives.payouts.services.holds import lift_hold, place_hold
@@ -37,6 +38,8 @@ __all__ = [
     "ask_for_review",
     "build_payouts",
     "cancel_payout",
+    "choose_for",
+    "choose_reward",
     "close_month",
     "confirm_decision",
     "confirm_policy",
@@ -46,6 +49,7 @@ __all__ = [
     "delegate",
     "escalate",
     "follow_up",
+    "forget_preference",
     "lift_hold",
     "open_channel",
     "place_hold",

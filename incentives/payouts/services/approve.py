@@ -13,6 +13,7 @@ from incentives.payouts.models import Approval, Payout
 from incentives.payouts.policies import PERMISSION, delegators_of, makers_of, may_decide
 from incentives.payouts.services import states
 from incentives.payouts.services.holds import missing_terms, open_holds
+from incentives.payouts.services.options import missing_choice, seal
 from incentives.payouts.services.risk import require_within_limits
 from rewards import services as rewards
 from rewards.errors import IllegalMove, RewardError
@@ -41,7 +42,7 @@ def approve_payout(
         behalf = _require_turn(payout, step, actor, delegators)
         if seen_hash is not None and seen_hash != payout.content_hash:
             raise StalePayout
-        if holds := open_holds(payout, but_funding=True) or missing_terms(payout):
+        if holds := open_holds(payout, but_funding=True) or missing_terms(payout) or missing_choice(payout):
             raise PayoutOnHold(holds)
         who = {"ip_address": ip_address, "on_behalf_of_id": behalf, "together": together}
         _record(payout, step, Approval.Decision.APPROVED, actor, **who)
@@ -126,7 +127,7 @@ def _create_order(payout: Payout) -> RewardOrder:
     return rewards.create_order(
         reference=str(payout.public_id),
         po_parts=(str(payout.program.public_id), str(payout.participant.public_id), str(payout.n)),
-        product_id=payout.product_code,
+        product_id=seal(payout),
         value=payout.amount,
         delivery=_delivery(payout),
         personalization=rewards.Personalization(

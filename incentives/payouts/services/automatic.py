@@ -8,6 +8,7 @@ from incentives.payouts.models import Payout
 from incentives.payouts.policies import DEFAULT_STEPS, active_policies, policy_for
 from incentives.payouts.services.approve import approve_automatically, locked
 from incentives.payouts.services.holds import missing_terms, open_holds
+from incentives.payouts.services.options import missing_choice
 
 
 def retry_automatic(limit: int = 200) -> int:
@@ -28,7 +29,7 @@ def approve_by_policy(payout: Payout) -> bool:
     """
     if payout.status != Payout.Status.SUBMITTED or payout.steps:
         return False
-    if open_holds(payout, but_funding=True) or missing_terms(payout):
+    if open_holds(payout, but_funding=True) or missing_terms(payout) or missing_choice(payout):
         return False
     policy = policy_for(
         active_policies(),

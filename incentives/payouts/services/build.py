@@ -18,7 +18,7 @@ from incentives.ledger.errors import InsufficientFunds
 from incentives.payouts.errors import CannotBuild
 from incentives.payouts.models import Hold, Payout, PayoutEarning
 from incentives.payouts.policies import DEFAULT_STEPS, active_policies, flat, policy_for, unconfirmed_editors
-from incentives.payouts.services import states
+from incentives.payouts.services import options, states
 from incentives.payouts.services.approve import approve_automatically
 from incentives.payouts.services.netting import netting_of
 from incentives.payouts.services.recovery import adjust_recoverable
@@ -60,13 +60,22 @@ class Plan:
     """What the program says about paying: read once per build."""
 
     program: Program
-    product: object
+    wanted: object
+    """Product codes in the definition's order, or "any"."""
+    products: list
+    """The orderable ones among them; the first is sent where nobody chooses."""
     delivery_type: str
     channel: str
     minimum: Money
     hold_days: int
     until: datetime | None = None
     """What was earned later is not paid yet; None pays everything."""
+    choose_days: int = options.CHOOSE_WITHIN_DAYS
+
+    @property
+    def product(self):
+        """What cards are cut by, and the default."""
+        return self.products[0]
 
 
 def build_payouts(
@@ -108,12 +117,14 @@ def plan_for(program: Program, cutoff: datetime | None = None) -> Plan:
         raise CannotBuild(f"{program} names no delivery. Add one in its definition.")
     return Plan(
         program=program,
-        product=_product(program, delivery),
+        wanted=delivery.get("products", "any"),
+        products=_products(program, delivery),
         delivery_type=delivery["type"],
         channel=delivery.get("channel") or "email",
         minimum=Money.from_decimal(Decimal(payout.get("minimum") or "0"), program.currency),
         hold_days=(days := int(payout.get("hold_days") or 0)),
         until=_until(days, cutoff),
+        choose_days=options.days_to_choose(delivery),
     )
 
 
@@ -124,13 +135,11 @@ def _until(hold_days: int, cutoff: datetime | None) -> datetime | None:
     return (cutoff or timezone.now()) - timedelta(days=hold_days)
 
 
-def _product(program: Program, delivery: dict):
-    """The card to send. With several allowed the first orderable one stands until the recipient may choose."""
-    orderable = {p.product_id: p for p in catalogue.orderable_products(program.currency, delivery["type"])}
+def _products(program: Program, delivery: dict) -> list:
+    """The cards that may be sent, the default first."""
     wanted = delivery.get("products", "any")
-    for code in orderable if wanted == "any" else wanted:
-        if code in orderable:
-            return orderable[code]
+    if found := options.orderable(program.currency, delivery["type"], wanted):
+        return found
     names = "any product" if wanted == "any" else ", ".join(wanted)
     raise CannotBuild(f"The catalogue has no orderable {names} in {program.currency} for {delivery['type']}.")
 
@@ -174,10 +183,6 @@ def obstacle(plan: Plan, participant, due: Money) -> tuple[str, str] | None:
         return "inactive", "The participant is inactive; nothing is paid until somebody decides."
     if due < plan.minimum:
         return "below_minimum", f"{due} is below the program's minimum of {plan.minimum} and is carried."
-    if plan.delivery_type == "DigitalDelivery" and plan.channel == "email" and not participant.email:
-        return "no_email", "No e-mail address is on file. Add one on the participant's page."
-    if plan.delivery_type == "DigitalDelivery" and plan.channel == "sms" and not participant.phone:
-        return "no_phone", "No mobile number is on file. Add one on the participant's page."
     if plan.delivery_type == "PhysicalShipment":
         return "no_address", "Physical cards need a postal address, which is not collected yet."
     if catalogue.card_value_for(plan.product, due) is None:
@@ -190,8 +195,10 @@ def _submit(
 ) -> Payout:
     """`together`: all cards of this build for the participant. Policies go by it, so that a large amount does not pass as
     several small cards."""
-    payout = _new_payout(plan, participation, value, actor)
+    product, preferred = options.first_product(plan, participation.participant, value)
+    payout = _new_payout(plan, participation, value, product, actor)
     _allocate(payout, sources)
+    options.ask(payout, plan, preferred=preferred)
     if editors := unconfirmed_editors():
         payout.policy_editors.add(*editors)
     audit.record("payout.submitted", payout, actor=actor, after={"amount": str(value), "product": payout.product_code})
@@ -225,7 +232,7 @@ def _apply_policy(payout: Payout, together: Money, found: list[Found]):
     return policy
 
 
-def _new_payout(plan: Plan, participation: Participation, value: Money, actor) -> Payout:
+def _new_payout(plan: Plan, participation: Participation, value: Money, product, actor) -> Payout:
     participant = participation.participant
     by_sms = plan.channel == "sms"
     digital = plan.delivery_type == "DigitalDelivery"
@@ -237,8 +244,8 @@ def _new_payout(plan: Plan, participation: Participation, value: Money, actor) -
         n=(participation.payouts.aggregate(last=Max("n"))["last"] or 0) + 1,
         amount_minor=value.minor,
         currency=value.currency,
-        product_code=plan.product.product_id,
-        product_name=plan.product.name,
+        product_code=product.product_id,
+        product_name=product.name,
         delivery_type=plan.delivery_type,
         recipient_name=participant.name,
         recipient_email=participant.email if digital and not by_sms else "",

@@ -6,6 +6,8 @@ domain         allowed domains are named (for everybody or the program) and the 
 unusual        amount > 5 x median of the program's last 100 approved payouts, and > 100.00; from 5 payouts on
 structuring    the third amount in 7 days that is at most 10 % below one approval policy's limit
 velocity       a limit per participant or program in a day or a month is exceeded with this payout
+contact        the delivery needs an e-mail address or a phone number, and none is on file
+choice         several cards fit and the recipient has not chosen one (services.options)
 tax            a tax form is missing at the year's threshold, or finance reviews the person (incentives.tax)
 """
 
@@ -21,8 +23,10 @@ from incentives.participants.models import Participant
 from incentives.payouts.contacts import allows, domain_of, email_key, looks_like, phone_key
 from incentives.payouts.errors import ApproverLimit
 from incentives.payouts.models import Approval, ApprovalPolicy, ContactKey, Hold, Payout, RiskRule
+from incentives.payouts.services import options
 from incentives.programs import terms
 from incentives.tax import services as tax
+from rewards.models import DeliveryType
 from rewards.money import MINOR_DIGITS, Money
 
 K = Hold.Kind
@@ -31,6 +35,7 @@ USUAL_ABOVE = 100
 """Major units: below it nothing is unusual, however small the program's amounts are."""
 STRUCTURING_TIMES, STRUCTURING_DAYS, STRUCTURING_PERCENT = 3, 7, 10
 SHOWN = 10
+EMAIL, PHONE = "e-mail address", "mobile number"
 
 
 @dataclass(frozen=True, slots=True)
@@ -194,6 +199,26 @@ def terms_not_accepted(payout: Payout) -> Iterable[Found]:
         yield Found(K.TERMS, "The recipient has not accepted the program's terms.")
 
 
+def contact_missing(payout: Payout) -> Iterable[Found]:
+    if wanted := address_wanted(payout):
+        yield Found(K.CONTACT, f"No {wanted} is on file for the recipient.", {"wanted": wanted})
+
+
+def address_wanted(payout: Payout) -> str:
+    """What a payout of a digital card lacks, in words; empty where nothing is missing. Which of the two it is was fixed by
+    the program's definition when it was built, so without either the definition is asked."""
+    if payout.delivery_type != DeliveryType.DIGITAL or payout.recipient_email or payout.recipient_phone:
+        return ""
+    delivery = payout.program.current_definition.get("delivery") or {}
+    return PHONE if delivery.get("channel") == "sms" else EMAIL
+
+
+def reward_not_chosen(payout: Payout) -> Iterable[Found]:
+    choice = options.choice_of(payout)
+    if choice is not None and not choice.answered:
+        yield Found(K.CHOICE, options.why_open(choice), options.evidence_of(choice))
+
+
 def tax_details(payout: Payout) -> Iterable[Found]:
     """Locks the recipient's tax profile, so that two programs that pay one person at once see each other."""
     if found := tax.hold_for(payout.participant, payout.amount, but=[payout.pk]):
@@ -201,6 +226,8 @@ def tax_details(payout: Payout) -> Iterable[Found]:
 
 
 CHECKS: list[Callable[[Payout], Iterable[Found]]] = [
+    contact_missing,
+    reward_not_chosen,
     terms_not_accepted,
     contact_changed,
     same_contact,
@@ -211,6 +238,8 @@ CHECKS: list[Callable[[Payout], Iterable[Found]]] = [
     tax_details,
 ]
 """Other parts add theirs here."""
+AFTER_ADDRESS = (contact_changed, same_contact, outside_domains)
+"""What an address that was missing is checked by once it is there."""
 
 
 def found_in(payout: Payout) -> list[Found]:

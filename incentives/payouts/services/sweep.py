@@ -12,6 +12,7 @@ from incentives.payouts.models import Hold, Payout, PayoutEarning
 from incentives.payouts.services.approve import withdraw
 from incentives.payouts.services.automatic import retry_automatic
 from incentives.payouts.services.build import EXPIRES_AFTER, BuildResult, build_one, plan_for
+from incentives.payouts.services.choose import fill_addresses, follow_choices
 from incentives.payouts.services.escalate import escalate
 from incentives.payouts.services.mails import tell_approvers
 from incentives.payouts.services.netting import (
@@ -148,6 +149,8 @@ def sweep_once(limit: int = 1000) -> dict[str, int]:
     """What the sweep calls."""
     return follow_up(limit) | {
         "scheduled": build_scheduled(),
+        "addressed": fill_addresses(),
+        **follow_choices(),
         "automatic": retry_automatic(),
         "escalated": escalate(),
         "expired": expire_waiting(),

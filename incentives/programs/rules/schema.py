@@ -280,15 +280,28 @@ class PayoutRule(Part):
     recovery: Literal["next_payout", "write_off", "none"] = "next_payout"
 
 
+CHOOSE_WITHIN_DAYS = 14
+"""How long a participant may choose where the delivery does not say otherwise."""
+
+
 class Delivery(Part):
     type: Literal["DigitalDelivery", "Links", "PhysicalShipment"]
     channel: Literal["email", "sms"] | None = None
     products: Products
+    choose_within_days: Annotated[int, Field(strict=True, ge=1, le=90)] | None = None
 
     @model_validator(mode="after")
     def _channel_only_digital(self):
         if self.channel is not None and self.type != "DigitalDelivery":
             raise refuse(self.channel, 'no channel unless the type is "DigitalDelivery"')
+        return self
+
+    @model_validator(mode="after")
+    def _days_only_with_a_choice(self):
+        if self.choose_within_days is not None and self.products != "any" and len(self.products) == 1:
+            raise refuse(
+                self.choose_within_days, "no choose_within_days where there is one product and nothing to choose"
+            )
         return self
 
 
