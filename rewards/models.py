@@ -282,6 +282,12 @@ class RewardOrder(models.Model):
         return self.line_count is not None
 
     @property
+    def in_batch(self) -> bool:
+        """Whether its batch decides or decided about it; else it is or was ordered by itself, or never."""
+        by_itself = self.attempt_count > 0 or self.state in (self.State.DRAFT, self.State.CANCELLED)
+        return self.batch_id is not None and not by_itself
+
+    @property
     def sent_as(self) -> "RewardOrder":
         """The order that the provider has or will get for this card: its batch while it is a line, else itself."""
         return self.batch if self.state == self.State.BATCHED else self

@@ -95,7 +95,7 @@ def test_cents_pass_into_the_batch_digit_by_digit(world):
 
 
 def test_an_order_is_batched_once_and_alone_it_is_no_batch(world):
-    batch, lines = make(world)
+    _, lines = make(world)
     assert services.create_batch([line.pk for line in lines]) is None
     alone = world.order(wait=WAIT)
     world.sweep()
@@ -136,17 +136,19 @@ def test_the_database_keeps_what_was_in_a_batch(world, change):
 
 # --- which line is whose --------------------------------------------------------------------------------------------------
 @pytest.mark.parametrize("shuffle", [False, True])
-@pytest.mark.parametrize("options", [{}, {"echo_lines": False}, {"casing": "camel"}, {"echo_lines": False, "echo": False}])
+@pytest.mark.parametrize(
+    "options", [{}, {"echo_lines": False}, {"casing": "camel"}, {"echo_lines": False, "echo": False}]
+)
 def test_each_claim_link_reaches_the_line_that_was_sent(world, options, shuffle):
     world.sandbox.options |= {**options, "shuffle": shuffle}
     batch, lines = make(world, links=True)
     world.sweep()
     assert fresh(batch, *lines) == ["completed"] * 4
     key = batch.provider_order_id.removeprefix("ord-")
-    assert [links_of(line) for line in lines] == [
-        [f"https://claim.sandbox.example/claim/{key}{n}0"] for n in (1, 2, 3)
+    assert [links_of(line) for line in lines] == [[f"https://claim.sandbox.example/claim/{key}{n}0"] for n in (1, 2, 3)]
+    assert [card.provider_card_id for card in Card.objects.order_by("order__line")] == [
+        f"cl-{key}{n}0" for n in (1, 2, 3)
     ]
-    assert [card.provider_card_id for card in Card.objects.order_by("order__line")] == [f"cl-{key}{n}0" for n in (1, 2, 3)]
     assert batch.cards.count() == 0
 
 
@@ -179,7 +181,10 @@ def test_an_answer_that_is_not_this_batch_is_a_mismatch(world):
         (answer(cvs(25), cvs(50)), "line 2 is none of ours"),
         (answer(cvs(25), cvs(25)), "line 2 is not there"),
         (answer(cvs(25, recipient="x@else.example"), cvs(12)), "line 1 is none of ours"),
-        (answer(cvs(12, external_id=lines[0].po_number), cvs(25, external_id=lines[1].po_number)), "line 1 is none of ours"),
+        (
+            answer(cvs(12, external_id=lines[0].po_number), cvs(25, external_id=lines[1].po_number)),
+            "line 1 is none of ours",
+        ),
         (answer(cvs(25), cvs(12), po_number="LRL-OTHER"), "PONumber is LRL-OTHER"),
     ):
         assert problem in matching.differences(batch, found)
@@ -241,7 +246,11 @@ def test_largest_remainder_to_the_cent():
     lines = [row(1), row(2), row(3)]
     exact = {1: Decimal("24.376"), 2: Decimal("10.334"), 3: Decimal("10.334")}
     assert batches.split_cost(lines, exact) == {1: 2438, 2: 1033, 3: 1033}  # 45.044 is 45.04
-    assert batches.split_cost(lines, {1: Decimal("0.005"), 2: Decimal("0.005"), 3: Decimal("0.005")}) == {1: 1, 2: 1, 3: 0}
+    assert batches.split_cost(lines, {1: Decimal("0.005"), 2: Decimal("0.005"), 3: Decimal("0.005")}) == {
+        1: 1,
+        2: 1,
+        3: 0,
+    }
     assert batches.split_cost(lines, {1: Decimal(1), 2: None, 3: Decimal(1)}) == {}
     assert batches.split_cost(lines, {1: Decimal(1)}) == {}
 
@@ -276,7 +285,9 @@ def test_only_the_line_that_is_wrong_fails_when_the_batch_fell_apart(world):
     assert world.books()["face_value"] == "75.00"
 
 
-@pytest.mark.parametrize("fault", ["timeout_after", "reset_after", "504_after", "500_after", "truncated", "no_id", "timeout_before"])
+@pytest.mark.parametrize(
+    "fault", ["timeout_after", "reset_after", "504_after", "500_after", "truncated", "no_id", "timeout_before"]
+)
 def test_an_unknown_outcome_is_resolved_under_the_batchs_number(world, fault):
     batch, lines = make(world, links=True)
     world.faults({"fault": fault, "next": 1})
@@ -375,7 +386,12 @@ def test_a_partly_issued_batch_nobody_could_find_can_be_bound(world):
     theirs = world.sandbox.store.by_po(batch.po_number)["id"]
     with pytest.raises(AdoptionRefused):
         services.resolve_review(
-            batch.pk, decision="adopt", actor_name="Ada", reason="is it", provider_order_id="ord-none", client=world.client
+            batch.pk,
+            decision="adopt",
+            actor_name="Ada",
+            reason="is it",
+            provider_order_id="ord-none",
+            client=world.client,
         )
     bound = services.resolve_review(
         batch.pk, decision="adopt", actor_name="Ada", reason="found it", provider_order_id=theirs, client=world.client
@@ -422,7 +438,12 @@ def test_complete_by_two_people_completes_every_open_line(world):
     world.sweep()
     services.send_to_review(batch.pk, actor_name="Ada", reason="their portal shows it")
     services.resolve_review(
-        batch.pk, decision="complete", actor_name="Ada, Bob", reason="Portal", evidence="Screenshot", provider_order_id="ord-9"
+        batch.pk,
+        decision="complete",
+        actor_name="Ada, Bob",
+        reason="Portal",
+        evidence="Screenshot",
+        provider_order_id="ord-9",
     )
     assert fresh(batch, *lines) == ["completed"] * 4
     assert [line.provider_order_id for line in lines] == ["ord-9#1", "ord-9#2", "ord-9#3"]
@@ -512,6 +533,9 @@ def test_a_webhook_of_a_line_that_was_never_sent_changes_nothing(world):
 
 
 def test_mixed_products_go_in_one_order(world):
-    lines = [world.order(product_id="CVS"), world.order(product_id="HARBOR", delivery=DigitalDelivery(email="b@b.example"))]
+    lines = [
+        world.order(product_id="CVS"),
+        world.order(product_id="HARBOR", delivery=DigitalDelivery(email="b@b.example")),
+    ]
     batch = services.create_batch([line.pk for line in lines])
     assert [line["ProductId"] for line in json.loads(bytes(batch.body))["LineItems"]] == ["CVS", "HARBOR"]

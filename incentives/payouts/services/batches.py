@@ -30,7 +30,7 @@ def send_together(payouts: Iterable[Payout]) -> list[RewardOrder]:
     hit("BP1")
     groups: dict[tuple, list[int]] = defaultdict(list)
     waiting = Payout.objects.filter(pk__in=ids, order__state=RewardOrder.State.DRAFT, order__batch=None)
-    for payout in waiting.order_by("order"):
+    for payout in waiting.order_by("order_id"):
         key = (payout.program_id, payout.budget_id, payout.currency, payout.delivery_type, payout.batch_lines)
         groups[key].append(payout.order_id)
     made = []
