@@ -13,6 +13,7 @@ from django.urls import reverse
 
 from incentives.accounts.models import User, UserRole
 from incentives.core.errors import IllegalTransition, NotAllowed
+from incentives.ledger import deposits
 from incentives.ledger.models import Posting
 from incentives.payouts import budget_panels, services, wording
 from incentives.payouts.checks import check_ledger
@@ -249,6 +250,23 @@ def test_while_the_provider_works_on_it_every_payout_is_ordered(bulk):
     bulk.agree()
 
 
+def test_the_deposit_counts_each_card_once(bulk):
+    def shown():
+        now = deposits.estimate("USD")
+        return now.cost.minor, now.in_flight.minor, now.waiting.minor, now.waiting_count
+
+    bulk.approve()
+    assert shown() == (0, 17_370, 0, 0)
+    bulk.world.faults({"fault": "422", "next": 1}, {"fault": "line_failed", "line": 2, "next": 1})
+    bulk.world.sweep()
+    assert bulk.batch.state == "unfunded"
+    assert shown() == (0, 0, 17_370, 3)
+    rewards.resume_unfunded(actor_name="Finance")
+    bulk.world.sweep()
+    assert bulk.batch.state == "review"
+    assert shown() == (12_545, 4_825, 0, 0)
+
+
 def test_one_failed_line_settles_the_others_and_two_people_release_it(bulk):
     bulk.approve()
     bulk.world.faults({"fault": "line_failed", "line": 2, "next": 1})
@@ -363,7 +381,7 @@ def test_whatever_the_provider_does_the_books_agree(world, seed):
     world.settle()
     assert check_ledger() == []
     bulk.agree()
-    issued = [payout for payout in Payout.objects.filter(status="fulfilled")]
+    issued = list(Payout.objects.filter(status="fulfilled"))
     face = sum(payout.amount_minor for payout in issued)
     assert (world.books()["cards"], cash("cards")) == (len(issued), face)
     assert world.books()["face_value"] == f"{face / 100:.2f}"
