@@ -6,6 +6,7 @@ import importlib.util
 import json
 import random
 from dataclasses import replace
+from datetime import timedelta
 
 import pytest
 from django.core.management import call_command
@@ -21,7 +22,7 @@ from incentives.payouts.errors import PolicyInvalid
 from incentives.payouts.models import Approval, ApprovalPolicy, Payout
 from incentives.payouts.reconcile import reconcile
 from incentives.reports.export_writer import VERIFIER
-from rewards import clock, failpoints
+from rewards import failpoints
 from rewards import services as rewards
 from rewards.failpoints import SimulatedCrash
 from rewards.models import Card, RewardOrder
@@ -449,9 +450,13 @@ def test_the_standalone_verifier_understands_batches_and_names_what_does_not_fit
         assert any(words in problem for problem in verifier.verify(out, books_only=True)[1]), change
 
 
-def test_the_clock_of_the_wait_is_the_databases(bulk):
+def test_an_order_waits_a_minute_for_its_batch_and_then_goes_by_itself(bulk):
     failpoints.arm("BP1")
     with pytest.raises(SimulatedCrash):
         bulk.approve()
-    waits = [(payout.order.next_attempt_at - clock.now()).total_seconds() for payout in Payout.objects.all()]
-    assert all(40 < wait <= 60 for wait in waits)
+    assert bulk.states() == [("approved", "draft")] * 3
+    assert {payout.order.next_attempt_at - payout.order.created_at for payout in bulk.payouts} == {timedelta(minutes=1)}
+    bulk.world.advance(61)
+    bulk.world.sweep()
+    assert bulk.states() == [("fulfilled", "completed")] * 3
+    assert len(bulk.world.posts()) == 3

@@ -11,7 +11,7 @@ from incentives.ledger.models import Posting
 from incentives.payouts import services
 from incentives.payouts.checks import check_ledger
 from incentives.payouts.models import Approval, Payout
-from rewards import clock
+from rewards import services as rewards
 from rewards.models import RewardOrder
 from tests.factories import deal, make_connection, make_participant, make_product, make_program, make_user, send
 from tests.payouts.test_payouts import figures
@@ -123,11 +123,8 @@ def test_evaluating_in_ten_threads_posts_every_earning_once():
     assert check_ledger() == []
 
 
-def test_two_approvers_and_the_sweep_batch_every_payout_once():
-    """Each of four people approves all of them with one request, while a worker works on whatever is due."""
-    from rewards.dispatch import due_orders
-    from rewards.models import Channel
-
+def test_several_approvers_at_once_batch_every_payout_once():
+    """Each of four people approves all of them with one request, while somebody else makes batches of whatever waits."""
     make_product()
     services.save_policy(
         actor=make_user("finance"), name="Bulk", currency="USD", position=1, steps=["finance"], batch_lines=5
@@ -136,14 +133,16 @@ def test_two_approvers_and_the_sweep_batch_every_payout_once():
     reps = [make_participant() for _ in range(12)]
     send(make_connection(), *(deal(f"D{i}", rep, "5000.00") for i, rep in enumerate(reps)))
     payouts = services.build_payouts(program=program).payouts
-    people, seen = [make_user("finance") for _ in range(4)], []
+    people = [make_user("finance") for _ in range(4)]
 
     def work(number):
         mine = payouts if number % 2 else payouts[::-1]
         if number < 4:
             services.approve_many(seen=[(p.pk, p.content_hash) for p in mine], actor=people[number])
         else:
-            seen.extend(due_orders(Channel.objects.get(), clock.now()).values_list("pk", flat=True))
+            for _ in range(10):
+                waiting = RewardOrder.objects.filter(state="draft", line_count=None)
+                rewards.create_batch(list(waiting.values_list("pk", flat=True)))
 
     in_threads(5, work)
     lines = RewardOrder.objects.filter(payout__isnull=False)
@@ -157,10 +156,8 @@ def test_two_approvers_and_the_sweep_batch_every_payout_once():
     assert check_ledger() == []
 
 
-def test_sending_and_cancelling_a_batch_at_once_ends_one_way():
-    """One thread gives the batch up for the sake of one payout, others claim it: never both."""
-    from rewards import services as rewards
-
+def test_everybody_of_a_batch_cancelled_at_once_is_cancelled_once():
+    """The first gives the batch up; the others find orders of their own, or wait for it."""
     make_product()
     services.save_policy(
         actor=make_user("finance"), name="Bulk", currency="USD", position=1, steps=["finance"], batch_lines=5

@@ -19,7 +19,7 @@ from rewards.money import Money
 from rewards.provider.types import ClaimData, OrderLine, Progress, ProviderOrder
 from tests.rewards.conftest import usd
 
-WAIT = timedelta(minutes=1)
+WAIT = timedelta(hours=1)
 VALUES = ("25.00", "12.00", "50.00")
 
 
@@ -110,7 +110,7 @@ def test_an_order_is_batched_once_and_alone_it_is_no_batch(world):
 def test_orders_nobody_comes_for_go_by_themselves_after_the_wait(world):
     orders = [world.order(wait=WAIT) for _ in range(2)]
     assert world.sweep()["processed"] == 0
-    world.advance(61)
+    world.advance(3601)
     assert world.sweep()["processed"] == 2
     assert fresh(*orders) == ["completed", "completed"]
 
@@ -508,7 +508,7 @@ def test_a_crash_while_a_batch_is_made_leaves_orders_of_their_own(world, crash):
         services.create_batch([line.pk for line in lines])
     assert fresh(*lines) == ["draft"] * 3
     assert not RewardOrder.objects.exclude(line_count=None).exists()
-    world.advance(61)
+    world.advance(3601)
     world.settle()
     assert fresh(*lines) == ["completed"] * 3
     assert (world.books()["orders"], world.books()["cards"]) == (3, 3)
