@@ -161,6 +161,26 @@ def order_body(
     return encode(body).encode()
 
 
+def batch_body(po: str, bodies: Sequence[bytes], hook_url: str) -> bytes:
+    """The exact bytes of an order with several lines: of each body its line, as it was approved, under the line's own number.
+
+    Claim links are sent without the recipient's name: lines of one product and value are then the same to the provider, so that
+    it does not matter which of their links is whose (docs/decisions/0008-batches.md).
+    """
+    whole = [json.loads(body, parse_float=Decimal) for body in bodies]
+    lines = []
+    for single in whole:
+        (line,) = single["LineItems"]
+        if single["Type"] == DeliveryType.LINKS.value:
+            words = {key: text for key, text in line.pop("Personalization", {}).items() if key != "To"}
+            line |= {"Personalization": words} if words else {}
+        lines.append({**line, "ExternalId": single["PONumber"]})
+    body = {"Type": whole[0]["Type"], "LineItems": lines, "PONumber": po}
+    if hook_url:
+        body["WebhookSettings"] = {"FulfillmentComplete": hook_url}
+    return encode(body).encode()
+
+
 def encode(value) -> str:
     """JSON in which a Decimal is written digit by digit and never passes through a binary float."""
     if isinstance(value, Decimal):

@@ -1,5 +1,6 @@
 """Issued cards with a claim link. The link is money: encrypted at rest, revealed to one person at a time, on record."""
 
+from collections.abc import Iterable
 from dataclasses import dataclass, field
 from datetime import datetime
 from uuid import UUID, uuid4
@@ -9,7 +10,7 @@ from django.db import transaction
 from rewards import clock, vault
 from rewards.errors import EvidenceNeeded
 from rewards.models import Card, CardReveal, DeliveryType, RewardOrder
-from rewards.provider.types import ProviderOrder
+from rewards.provider.types import ClaimData
 
 
 @dataclass(frozen=True, slots=True)
@@ -20,12 +21,12 @@ class ClaimSecret:
     answer: str = field(default="", repr=False)
 
 
-def store_cards(order: RewardOrder, found: ProviderOrder, now: datetime) -> None:
+def store_cards(order: RewardOrder, claims: Iterable[ClaimData], now: datetime) -> None:
     """Keep the claim links of a `Links` order, encrypted. For other deliveries no link enters our database at all."""
     if order.delivery_type != DeliveryType.LINKS:
         return
     have = set(order.cards.values_list("position", flat=True))
-    for position, claim in enumerate(claim for claim in found.claims if claim.link):
+    for position, claim in enumerate(claim for claim in claims if claim.link):
         if position not in have:
             public_id = uuid4()
             sealed = vault.seal(_label(public_id), {"link": claim.link, "answer": claim.answer})
@@ -33,6 +34,12 @@ def store_cards(order: RewardOrder, found: ProviderOrder, now: datetime) -> None
                 public_id=public_id, order=order, position=position, provider_card_id=claim.id, sealed=sealed,
                 created_at=now,
             )  # fmt: skip
+
+
+def known_links(orders: Iterable[RewardOrder]) -> set[str]:
+    """The claim links these orders have, to tell a fresh one from somebody's. Never leaves the settling of an order."""
+    cards = Card.objects.filter(order__in=list(orders))
+    return {vault.unseal(_label(card.public_id), card.sealed)["link"] for card in cards}
 
 
 def reveal_card(card_id: int, *, actor_name: str, actor_ref: str) -> ClaimSecret:

@@ -23,6 +23,7 @@ _DEFAULTS = {
     "RETRY_CAP_SECONDS": 15 * 60,
     "HINT_PAUSE_SECONDS": 30,  # at most one poll per order in this time, however many webhooks come
     "POLL_WAITS": (10, 30, 60, 120, 300, 900, 1800),
+    "BATCH_POLL_STEP": 2,  # a batch is looked at after a minute first: more lines take longer (contract 7.1)
     "POLL_SLOWDOWN_WITH_WEBHOOK": 2,
     "POLL_HOURLY_UNTIL": 24 * 3600,
     "POLL_GIVE_UP_AFTER": 7 * 24 * 3600,

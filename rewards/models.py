@@ -159,10 +159,15 @@ class ProviderToken(models.Model):
 
 # --- orders -----------------------------------------------------------------------------------------------------------
 class RewardOrder(models.Model):
-    """One card for one recipient under one PONumber. Number and body are fixed when the order is made."""
+    """One card for one recipient under one PONumber. Number and body are fixed when the order is made.
+
+    A batch is an order too: its `lines` are such orders, sent together under the batch's number. Their own number and body stay
+    unused unless the batch is proven refused (docs/decisions/0008-batches.md).
+    """
 
     class State(models.TextChoices):
         DRAFT = "draft", "Ready to send"
+        BATCHED = "batched", "In a batch"  # a line: its batch is sent, never it
         SUBMITTING = "submitting", "Being sent"  # a call is in flight, or nobody knows its outcome yet
         PENDING = "pending", "Accepted, in progress"
         UNFUNDED = "unfunded", "Waiting for funding"
@@ -173,7 +178,8 @@ class RewardOrder(models.Model):
         CANCELLED = "cancelled", "Cancelled"
 
     NEXT = {
-        State.DRAFT: {State.SUBMITTING, State.CANCELLED, State.REVIEW},
+        State.DRAFT: {State.SUBMITTING, State.CANCELLED, State.REVIEW, State.BATCHED},
+        State.BATCHED: {State.DRAFT, State.COMPLETED, State.FAILED, State.CANCELLED},
         State.SUBMITTING: {State.PENDING, State.COMPLETED, State.UNFUNDED, State.REJECTED, State.REVIEW},
         State.UNFUNDED: {State.SUBMITTING, State.REVIEW},
         State.PENDING: {State.COMPLETED, State.REVIEW},
@@ -218,6 +224,15 @@ class RewardOrder(models.Model):
         default=0, help_text="Done, said the provider, without a claim link."
     )
 
+    batch = models.ForeignKey(
+        "self", null=True, blank=True, on_delete=models.PROTECT, related_name="lines",
+        help_text="The order that carries this one as a line, or carried it until it fell apart. Set once.",
+    )  # fmt: skip
+    line = models.PositiveSmallIntegerField(null=True, blank=True, help_text="Which line of the batch, from 1.")
+    line_count = models.PositiveSmallIntegerField(
+        null=True, blank=True, help_text="Of a batch: its lines. Empty for an order of one card."
+    )
+
     expected_cost_minor = models.BigIntegerField(null=True, blank=True)
     cost_minor = models.BigIntegerField(null=True, blank=True, help_text="What the provider says it charged.")
     cost_differs = models.BooleanField(default=False)
@@ -241,6 +256,10 @@ class RewardOrder(models.Model):
             models.CheckConstraint(
                 condition=~Q(state="cancelled") | Q(first_sent_at=None), name="order_cancelled_was_never_sent"
             ),
+            # With a condition it is an index, so that SQLite need not rebuild the table and lose its triggers.
+            models.UniqueConstraint(
+                fields=("batch", "line"), condition=Q(batch__isnull=False), name="order_line_once_per_batch"
+            ),
         ]
 
     def __str__(self) -> str:
@@ -257,6 +276,21 @@ class RewardOrder(models.Model):
     @property
     def is_final(self) -> bool:
         return self.state in self.FINAL
+
+    @property
+    def is_batch(self) -> bool:
+        return self.line_count is not None
+
+    @property
+    def in_batch(self) -> bool:
+        """Whether its batch decides or decided about it; else it is or was ordered by itself, or never."""
+        by_itself = self.attempt_count > 0 or self.state in (self.State.DRAFT, self.State.CANCELLED)
+        return self.batch_id is not None and not by_itself
+
+    @property
+    def sent_as(self) -> "RewardOrder":
+        """The order that the provider has or will get for this card: its batch while it is a line, else itself."""
+        return self.batch if self.state == self.State.BATCHED else self
 
 
 class OrderAttempt(models.Model):

@@ -25,8 +25,7 @@ class Money:
     @classmethod
     def from_decimal(cls, amount: Decimal, currency: str) -> "Money":
         """Round half up to the currency's smallest unit. The only place that rounds. KeyError: unknown currency."""
-        scaled = Decimal(amount).scaleb(MINOR_DIGITS[currency])
-        return cls(int(scaled.quantize(Decimal(1), rounding=ROUND_HALF_UP)), currency)
+        return cls(int(cls.unrounded(amount, currency).quantize(Decimal(1), rounding=ROUND_HALF_UP)), currency)
 
     @classmethod
     def exact(cls, amount: Decimal, currency: str) -> "Money":
@@ -35,6 +34,11 @@ class Money:
         if money.decimal != Decimal(amount):
             raise ValueError(f"{amount} has more digits than {currency} allows")
         return money
+
+    @staticmethod
+    def unrounded(amount: Decimal, currency: str) -> Decimal:
+        """The amount in the currency's smallest unit, with whatever is left of it; for sharing it out."""
+        return Decimal(amount).scaleb(MINOR_DIGITS[currency])
 
     @property
     def decimal(self) -> Decimal:

@@ -4,6 +4,7 @@ from django.db import transaction
 
 from rewards import channel as channels
 from rewards import clock
+from rewards.batches import end_lines
 from rewards.dispatch import provider_session
 from rewards.errors import AdoptionRefused, EvidenceNeeded, IllegalMove
 from rewards.matching import differences, is_proof
@@ -35,6 +36,7 @@ def resolve_review(
     `adopt`: bind `provider_order_id` after reading it from the provider and comparing it with ours.
     `retry`: send the same number and bytes again (never another number).
     `fail`: no card exists and none will; needs `evidence`. The money goes back to the budget.
+    Of a batch, `fail` and `complete` are about the lines that are still open; one of which some line was issued ends as issued.
     `complete`: the card was issued; needs `evidence` and the `provider_order_id` read from the provider's portal.
     Raises EvidenceNeeded, IllegalMove (not in review), AdoptionRefused, NotConfigured.
     """
@@ -75,7 +77,8 @@ def _read(order: RewardOrder, provider_order_id: str, client: ProviderClient | N
         raise AdoptionRefused(f"That is not this order: {'; '.join(problems)}.")
     if not is_proof(found):
         raise AdoptionRefused("The provider's answer names neither number nor product and value: nothing to compare.")
-    if found.progress == Progress.FAILURE:
+    partly = order.is_batch and found.partly_issued  # the lines that were issued can be bound
+    if found.progress == Progress.FAILURE and not partly:
         raise AdoptionRefused(f"The provider reports that order as {found.status}; decide 'fail' with that evidence.")
     return found
 
@@ -89,10 +92,13 @@ def _decide(order: RewardOrder, decision: str, found, provider_order_id: str, ev
     if decision == "adopt":
         take_provider_order(order, found, now, how="adopted", actor_name=told["actor_name"], reason=told["reason"])
     elif decision == "fail":
-        change_state(order, State.FAILED, evidence=kept, **told, **cleared)
+        partly = order.is_batch and end_lines(order, State.FAILED, {**told, "evidence": kept})
+        change_state(order, State.COMPLETED if partly else State.FAILED, evidence=kept, **told, **cleared)
     elif decision == "complete":
         if RewardOrder.objects.filter(provider_order_id=provider_order_id).exclude(pk=order.pk).exists():
             raise AdoptionRefused("That provider order belongs to another order of ours.")
+        if order.is_batch:
+            end_lines(order, State.COMPLETED, {**told, "evidence": kept}, provider_order_id)
         change_state(
             order, State.COMPLETED, evidence=kept, provider_order_id=provider_order_id,
             known_since=order.known_since or now, **told, **cleared,

@@ -59,9 +59,9 @@ def counts_by_state() -> dict[str, int]:
 
 
 def books(currency: str | None = None) -> dict[str, Money | int]:
-    """What completed orders add up to: `count`, `face_value`, `cost` (reported, else expected), `expected_cost`."""
+    """What cards issued (lines of batches, not the batches) add up to: `count`, `face_value`, `cost` (reported, else expected), `expected_cost`."""
     currency = currency or settings.E2R_CURRENCY
-    completed = RewardOrder.objects.filter(state=State.COMPLETED, currency=currency)
+    completed = RewardOrder.objects.filter(state=State.COMPLETED, currency=currency, line_count=None)
     sums = completed.aggregate(
         count=Count("pk"), face=Sum("amount_minor"), expected=Sum("expected_cost_minor"), reported=Sum("cost_minor")
     )

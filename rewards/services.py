@@ -1,6 +1,7 @@
 """What the application may ask of `rewards`. Each function's own module has its rules and errors."""
 
 from rewards import channel as channels
+from rewards.batches import MOST_LINES, create_batch
 from rewards.bodies import Delivery, DigitalDelivery, Links, Personalization, PhysicalShipment, po_number
 from rewards.cards import ClaimSecret, reveal_card, rotate_keys
 from rewards.catalogue import refresh_catalogue
@@ -14,6 +15,7 @@ from rewards.review import resolve_review, resume_unfunded, send_to_review
 from rewards.webhooks import look_now
 
 __all__ = [
+    "MOST_LINES",
     "ClaimSecret",
     "Delivery",
     "DigitalDelivery",
@@ -21,6 +23,7 @@ __all__ = [
     "Personalization",
     "PhysicalShipment",
     "cancel_order",
+    "create_batch",
     "create_order",
     "drain",
     "emergency_stop",

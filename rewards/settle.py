@@ -12,12 +12,13 @@ from django.db import IntegrityError, transaction
 
 from rewards import channel as channels
 from rewards import clock, conf, tokens
+from rewards.batches import fall_apart, issue_lines, links_missing, note_accepted
 from rewards.calls import Finding, Found, Mismatch, Missing, Problem
 from rewards.cards import store_cards
 from rewards.failpoints import hit
 from rewards.models import Channel, DeliveryType, LookNow, OrderAttempt, RewardOrder
 from rewards.money import Money
-from rewards.orders import change_state, write
+from rewards.orders import change_state, note, write
 from rewards.provider.errors import (
     AccessOff,
     NotFound,
@@ -195,6 +196,8 @@ def _refused(order: RewardOrder, error: ProviderError, now: datetime) -> None:
             lease_until=None,
             last_problem=str(error)[:300],
         )
+        if order.is_batch:
+            fall_apart(order, now, f"The provider refused the batch {order.po_number}; each card goes by itself.")
         hit("CP17")
 
 
@@ -292,9 +295,12 @@ def take_provider_order(order: RewardOrder, found: ProviderOrder, now: datetime,
         "reason": reason,
         "evidence": {"provider_order": found.id, "how": how},
     }
+    if order.is_batch:
+        _take_batch(order, found, facts, told)
+        return
     empty = order.delivery_type == DeliveryType.LINKS and not any(claim.link for claim in found.claims)
     if found.progress == Progress.SUCCESS and not empty:
-        store_cards(order, found, now)
+        store_cards(order, found.claims, now)
         change_state(order, State.COMPLETED, **told, **facts)
     elif found.progress == Progress.FAILURE:
         told["evidence"]["status"] = found.status
@@ -303,6 +309,35 @@ def take_provider_order(order: RewardOrder, found: ProviderOrder, now: datetime,
                      **told, **facts)  # fmt: skip
     else:
         _in_progress(order, found, facts, told, empty)
+
+
+def _take_batch(order: RewardOrder, found: ProviderOrder, facts: dict, told: dict) -> None:
+    """As above, for an order of several lines. Where some lines failed, those issued are settled and a person decides about the
+    rest; until each line is done or failed by its own word, all of them wait."""
+    done, partly = found.progress == Progress.SUCCESS, found.partly_issued
+    failed = found.word == Progress.FAILURE or all(line.progress == Progress.FAILURE for line in found.lines)
+    empty = (done or partly) and links_missing(order, found)
+    if empty or not (done or partly or (failed and found.progress == Progress.FAILURE)):
+        _in_progress(order, found, facts, told, empty)
+        note_accepted(order)
+        return
+    code, reason = "provider_failed", f"The provider reports {found.status or 'a failed line'}."
+    if (done or partly) and not issue_lines(order, found, told):
+        done, code, reason = False, "lines_unclear", "The provider's answer does not say which of its lines is whose."
+    elif partly:
+        reason = "The provider reports that some lines failed. Those it issued are settled."
+    facts |= batch_cost(order)
+    if done:
+        change_state(order, State.COMPLETED, **told, **facts)
+        return
+    told["reason"], told["evidence"]["status"] = reason, found.status
+    facts |= {"review_code": code, "next_attempt_at": None, "last_problem": reason}
+    if order.state == State.REVIEW:  # a person has bound it; what is left of it still needs one
+        write(order, **facts)
+        note(order, State.REVIEW, code=code, **told)
+    else:
+        change_state(order, State.REVIEW, code=code, **told, **facts)
+    note_accepted(order)
 
 
 def _in_progress(order: RewardOrder, found: ProviderOrder, facts: dict, told: dict, empty: bool) -> None:
@@ -327,15 +362,27 @@ def next_poll(order: RewardOrder, now: datetime) -> datetime | None:
     if age > conf.POLL_GIVE_UP_AFTER:
         return None
     waits = conf.POLL_WAITS
-    if order.poll_count < len(waits):
-        wait = waits[order.poll_count] * (conf.POLL_SLOWDOWN_WITH_WEBHOOK if order.hook_hash else 1)
+    step = order.poll_count + (conf.BATCH_POLL_STEP if order.is_batch else 0)
+    if step < len(waits):
+        wait = waits[step] * (conf.POLL_SLOWDOWN_WITH_WEBHOOK if order.hook_hash else 1)
     else:
         wait = 3600 if age < conf.POLL_HOURLY_UNTIL else 6 * 3600
     return now + timedelta(seconds=wait * random.uniform(0.9, 1.1))
 
 
+def batch_cost(order: RewardOrder) -> dict:
+    """What was charged for the lines issued so far, where that was reported of all of them."""
+    costs = list(order.lines.filter(state=State.COMPLETED).values_list("cost_minor", "expected_cost_minor", named=True))
+    if not costs or any(line.cost_minor is None for line in costs):
+        return {}
+    differs = any(abs(line.cost_minor - line.expected_cost_minor) > 1 for line in costs)
+    return {"cost_minor": sum(line.cost_minor for line in costs), "cost_differs": differs}
+
+
 def _cost(order: RewardOrder, found: ProviderOrder) -> dict:
     """Book the reported cost; flag more than one cent of difference from the estimate (contract 11)."""
+    if order.is_batch:  # known line by line, when they are issued
+        return {}
     line = found.lines[0] if len(found.lines) == 1 else None
     if line is None or line.cost is None or line.quantity not in (None, 1):
         return {}

@@ -7,3 +7,7 @@ and whatever the receiver writes (a ledger posting) move together or not at all.
 from django.dispatch import Signal
 
 order_changed = Signal()
+
+lines_changing = Signal()
+"""`lines_changing(order)`: sent before several lines of the batch `order` change in one transaction. Whoever locks rows of their
+own for each line takes all of them now, in the order of everybody's locks."""

@@ -24,6 +24,7 @@ _LOOKS |= {
     "submitting": ("info", "send"),
     "sent": ("info", "send"),
     "placed": ("info", "send"),
+    "batched": ("info", "send"),
     "ordered": ("info", "send"),
     "committed": ("info", "lock"),
     "reserved": ("info", "lock"),

@@ -124,8 +124,11 @@ def _moved() -> dict[str, dict[str, int]]:
 
 
 def _orders() -> dict[str, dict[str, int]]:
-    cost, waits = Coalesce("expected_cost_minor", "amount_minor"), Q(state=State.UNFUNDED)
-    open_ones = RewardOrder.objects.filter(state__in=(*IN_FLIGHT, State.UNFUNDED)).order_by()
+    """Card by card: a line that is not issued yet stands where its batch does, and the batch itself is not counted."""
+    cost = Coalesce("expected_cost_minor", "amount_minor")
+    waits = Q(state=State.UNFUNDED) | Q(state=State.BATCHED, batch__state=State.UNFUNDED)
+    cards = RewardOrder.objects.filter(line_count=None)
+    open_ones = cards.filter(state__in=(*IN_FLIGHT, State.BATCHED, State.UNFUNDED)).order_by()
     rows = open_ones.values("currency").annotate(
         flight=Sum(cost, filter=~waits), waiting=Sum(cost, filter=waits), count=Count("pk", filter=waits)
     )
@@ -229,7 +232,7 @@ def compare(*, shown: Money, actor, note: str = "") -> DepositCheck:
     with transaction.atomic():
         now = estimate(shown.currency)
         guessed = RewardOrder.objects.filter(
-            state=State.COMPLETED, currency=shown.currency, cost_minor__isnull=True
+            state=State.COMPLETED, currency=shown.currency, cost_minor__isnull=True, line_count=None
         ).count()
         check = DepositCheck.objects.create(
             currency=shown.currency, shown_minor=shown.minor, deposits_minor=now.deposits.minor,

@@ -93,6 +93,8 @@ def _orders() -> list[str]:
             problems.append(f"payout {payout.public_id}: {payout.status}, its order is {order.state}")
         elif payout.status != S.FULFILLED and order.state == RewardOrder.State.COMPLETED:
             problems.append(f"payout {payout.public_id}: {payout.status}, its order is completed")
+    left = RewardOrder.objects.filter(state=RewardOrder.State.BATCHED, batch__state__in=RewardOrder.FINAL)
+    problems += [f"order {line.po_number}: is a line of a batch that ended" for line in left]
     return problems
 
 

@@ -17,6 +17,7 @@ from incentives.payouts.selectors import PAYING, open_hold
 from incentives.programs.models import Program
 from rewards.models import DeliveryType, Product, RewardOrder
 from rewards.money import MINOR_DIGITS, Money
+from rewards.services import MOST_LINES
 
 KEPT = _("Kept in the audit trail.")
 
@@ -241,6 +242,10 @@ class PolicyForm(forms.Form):
         widget=forms.CheckboxSelectMultiple,
         help_text=_("Empty for any payout; of several, one suffices."),
     )
+    batch_lines = forms.IntegerField(
+        label=_("Send together"), min_value=2, max_value=MOST_LINES, required=False,
+        help_text=_("Payouts approved together leave as orders of up to so many cards; empty for one order each."),
+    )  # fmt: skip
     escalate_after_hours = forms.IntegerField(
         label=_("Open a step to others after hours"), min_value=1, max_value=720, required=False
     )
@@ -282,6 +287,7 @@ class PolicyForm(forms.Form):
                 (s.get("count", 1) for s in policy.steps if isinstance(s, dict) and s["who"] == PEOPLE), None
             ),
             "risk": policy.risk,
+            "batch_lines": policy.batch_lines,
             "escalate_after_hours": policy.escalate_after_hours,
             "escalate_to": policy.escalate_to,
             "up_to": limit,

@@ -81,6 +81,7 @@ class Payout(models.Model):
     expires_at = models.DateTimeField()
     order = models.OneToOneField(RewardOrder, null=True, blank=True, on_delete=models.PROTECT, related_name="payout")
     outcome = models.CharField(max_length=300, blank=True, help_text="Why it was rejected, cancelled or failed.")
+    batch_lines = models.IntegerField(null=True, help_text="It may be sent with others, at most so many in one order.")
     escalate_after_hours = models.IntegerField(null=True, help_text="A step that waits longer is opened to others.")
     escalate_to = models.CharField(max_length=12, null=True)
     escalated_step = models.IntegerField(null=True, help_text="The step that waited too long, while it waits.")
@@ -169,6 +170,11 @@ class ApprovalPolicy(models.Model):
     )
     risk = models.JSONField(
         default=list, blank=True, help_text="Fits only payouts with one of these; empty: any payout."
+    )
+    batch_lines = models.IntegerField(
+        null=True,
+        blank=True,
+        help_text="Payouts approved together are sent in orders of up to so many; empty: one by one.",
     )
     escalate_after_hours = models.IntegerField(null=True, blank=True)
     escalate_to = models.CharField(max_length=12, choices=Step.choices, blank=True)

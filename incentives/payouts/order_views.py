@@ -19,7 +19,7 @@ from incentives.payouts import services, wording
 from incentives.payouts.forms import OrderFilters, ReasonForm, ResolveForm, ShownForm
 from incentives.payouts.links import order_url
 from incentives.payouts.models import OrderDecision
-from incentives.payouts.services.orders import RESOLVE
+from incentives.payouts.services.orders import RESOLVE, receives
 from rewards import channel as channels
 from rewards import selectors as rewards
 from rewards.models import DeliveryType, OrderAttempt, Product, RewardOrder
@@ -31,8 +31,26 @@ O = RewardOrder.State  # noqa: E741
 
 def recipient_name(order) -> str:
     """Whom the card is for, by the payout it belongs to."""
+    if order.is_batch:
+        return gettext("%(n)s people’s cards") % {"n": order.line_count}
     payout = getattr(order, "payout", None)
     return payout.recipient_name if payout else ""
+
+
+def product_name(order) -> str:
+    """Of a batch: of its lines, where they differ."""
+    if not order.is_batch:
+        return order.product.name
+    names = {line.product.name for line in order.lines.all()}
+    return names.pop() if len(names) == 1 else gettext("Several")
+
+
+def batch_number(order) -> str:
+    return order.batch.po_number if order.batch else ""
+
+
+ITSELF = Q(batch__isnull=True) | Q(attempt_count__gt=0) | Q(state=RewardOrder.State.DRAFT)
+"""Orders that are or may be sent. The others are lines of a batch: the batch stands for them."""
 
 
 def with_currency(name: str):
@@ -46,7 +64,9 @@ def with_currency(name: str):
 class OrdersPage(ListPage):
     permission = "orders.view"
     title = _("Orders")
-    lead = _("One order, one number, one card. What the provider knows about each.")
+    lead = _(
+        "One order, one number, one card; a batch carries several as its lines. What the provider knows about each."
+    )
     template_name = "orders/orders.html"
     search = ("po_number", "reference", "provider_order_id")
     search_hint = _("PONumber, payout or provider id")
@@ -61,14 +81,14 @@ class OrdersPage(ListPage):
         Tab("flight", _("In flight"), Q(state__in=(O.DRAFT, O.SUBMITTING, O.PENDING))),
         Tab("unfunded", _("Unfunded"), Q(state=O.UNFUNDED)),
         Tab("review", _("Needs a person"), Q(state=O.REVIEW)),
-        Tab("completed", _("Issued"), Q(state=O.COMPLETED)),
+        Tab("completed", _("Issued"), ITSELF & Q(state=O.COMPLETED)),
         Tab("ended", _("Ended"), Q(state__in=(O.REJECTED, O.FAILED, O.CANCELLED))),
         Tab("all", _("All")),
     )
     BASE = (
         Column("po_number", _("PONumber"), sort="po_number", link=order_url),
         Column("recipient", _("Recipient"), recipient_name),
-        Column("product", _("Product"), "product.name", sort="product__name"),
+        Column("product", _("Product"), product_name, sort="product__name"),
         Column("amount", _("Amount"), "value", kind="money", sort="amount_minor"),
         Column("state", _("State"), kind="status", sort="state", words=dict(O.choices)),
         Column("created_at", _("Written"), kind="time", sort="created_at"),
@@ -77,6 +97,7 @@ class OrdersPage(ListPage):
         Column("expected", _("Expected cost"), with_currency("expected_cost_minor"), kind="money", screen=False),
         Column("provider_id", _("Provider id"), "provider_order_id", screen=False),
         Column("reference", _("Payout"), screen=False),
+        Column("batch", _("Line of"), batch_number, screen=False),
     )
     ADDRESS = Column("address", _("Address"), "recipient", screen=False)
 
@@ -85,7 +106,7 @@ class OrdersPage(ListPage):
         return (*self.BASE, self.ADDRESS) if self.request.user.can(RESOLVE) else self.BASE
 
     def get_queryset(self):
-        return rewards.orders().select_related("payout")
+        return rewards.orders().select_related("payout", "batch").prefetch_related("lines__product")
 
     def get_context(self) -> dict:
         channel = channels.current()
@@ -104,16 +125,20 @@ class OrderPage(DetailPage):
     template_name = "orders/order.html"
 
     def get_queryset(self):
-        return RewardOrder.objects.select_related("product", "channel", "payout__program", "payout__participant")
+        return RewardOrder.objects.select_related(
+            "product", "channel", "payout__program", "payout__participant", "batch"
+        )
 
     def get_context(self, thing) -> dict:
         payout, user = getattr(thing, "payout", None), self.request.user
         proposal = open_proposal(thing)
-        resolves = user.can(RESOLVE) and not (payout and payout.participant.user_id == user.pk)
+        resolves = user.can(RESOLVE) and not receives(user, thing)
         return {
             "order": thing,
             "words": wording.order_in_words(thing, thing.channel),
             "payout": payout,
+            "lines": thing.lines.select_related("product", "payout").order_by("line") if thing.is_batch else [],
+            "product": product_name(thing),
             "attempts": [attempt_row(attempt) for attempt in thing.attempts.all()],
             "events": [event_row(event) for event in thing.events.all()],
             "cost": thing.cost,

@@ -41,6 +41,8 @@ def policy_note(policy) -> str:
     if policy.risk:
         labels = [str(ApprovalPolicy.Risk(risk).label) for risk in policy.risk]
         parts.append(gettext("only: %(risks)s") % {"risks": gettext(" or ").join(labels)})
+    if policy.batch_lines:
+        parts.append(gettext("sent together, up to %(n)s in one order") % {"n": policy.batch_lines})
     if policy.escalate_after_hours:
         parts.append(
             gettext("after %(n)s hours also %(who)s")

@@ -11,6 +11,7 @@ from datetime import timedelta
 from decimal import Decimal
 
 from django.conf import settings
+from django.db.models import Sum
 from django.utils import timezone
 
 from incentives.payouts.checks import check_ledger
@@ -63,7 +64,9 @@ def reconcile(provider_orders: Iterable[ProviderOrder] | None = None) -> Report:
         if order.po_number:
             by_po[order.po_number.upper()].append(order)
     known: set[str] = set()
-    for order in RewardOrder.objects.exclude(state__in=[S.DRAFT, S.CANCELLED]).order_by("pk").iterator(chunk_size=2000):
+    # What was only ever a line of a batch was never sent under its own number: the batch stands for it.
+    sent = RewardOrder.objects.exclude(state__in=[S.DRAFT, S.CANCELLED]).exclude(batch__isnull=False, attempt_count=0)
+    for order in sent.order_by("pk").iterator(chunk_size=2000):
         matches = by_po.get(order.po_number.upper(), [])
         if order.provider_order_id in by_id and by_id[order.provider_order_id] not in matches:
             matches = [*matches, by_id[order.provider_order_id]]
@@ -75,18 +78,27 @@ def reconcile(provider_orders: Iterable[ProviderOrder] | None = None) -> Report:
 
 
 def _add(report: Report, order: RewardOrder, matches: list[ProviderOrder]) -> None:
-    if order.state == S.COMPLETED:
+    if order.is_batch:
+        report.orders += order.state == S.COMPLETED
+        report.ours_minor += _issued_minor(order)
+    elif order.state == S.COMPLETED:
         report.orders += 1
         report.ours_minor += order.amount_minor
     for match in matches:
-        if match.progress == Progress.SUCCESS:
-            report.theirs_minor += _face_minor(match, order.currency) or order.amount_minor
+        if match.progress == Progress.SUCCESS or (order.is_batch and match.partly_issued):
+            report.theirs_minor += _face_minor(match, order) or order.amount_minor
 
 
-def _face_minor(order: ProviderOrder, currency: str) -> int | None:
-    """Face value in minor units, or None where the list does not carry lines."""
-    values = [line.value * (line.quantity or 1) for line in order.lines if line.value is not None]
-    return Money.from_decimal(sum(values, Decimal(0)), currency).minor if values else None
+def _issued_minor(batch: RewardOrder) -> int:
+    """Face value of a batch's lines that are issued here."""
+    return batch.lines.filter(state=S.COMPLETED, attempt_count=0).aggregate(n=Sum("amount_minor"))["n"] or 0
+
+
+def _face_minor(theirs: ProviderOrder, order: RewardOrder) -> int | None:
+    """Face value of what they issued, in minor units, or None where the list does not carry lines."""
+    lines = [line for line in theirs.lines if not theirs.partly_issued or line.progress == Progress.SUCCESS]
+    values = [line.value * (line.quantity or 1) for line in lines if line.value is not None]
+    return Money.from_decimal(sum(values, Decimal(0)), order.currency).minor if values else None
 
 
 def _compare(order: RewardOrder, matches: list[ProviderOrder]) -> list[Difference]:
@@ -94,17 +106,20 @@ def _compare(order: RewardOrder, matches: list[ProviderOrder]) -> list[Differenc
     if len(matches) > 1:
         ids = ", ".join(match.id for match in matches)
         found.append(Difference("twice", order.po_number, f"the provider has {len(matches)} orders under it: {ids}"))
-    issued = [match for match in matches if match.progress == Progress.SUCCESS]
+    issued = [
+        match for match in matches if match.progress == Progress.SUCCESS or (order.is_batch and match.partly_issued)
+    ]
     if order.state == S.COMPLETED and not matches:
         recent = order.finished_at and order.finished_at > timezone.now() - LISTED_WITHIN
         found.append(Difference("not_listed", order.po_number, "issued here, not in the provider's list", not recent))
     if order.state in (S.REJECTED, S.FAILED) and issued:
         found.append(Difference("issued_there", order.po_number, f"{order.state} here, issued there as {issued[0].id}"))
     for match in issued:
-        face = _face_minor(match, order.currency)
-        if face is not None and face != order.amount_minor:
-            theirs = Money(face, order.currency)
-            found.append(Difference("amount", order.po_number, f"{order.value} here, {theirs} there"))
+        face = _face_minor(match, order)
+        ours = (order.is_batch and _issued_minor(order)) or order.amount_minor
+        if face is not None and face != ours:
+            here, theirs = Money(ours, order.currency), Money(face, order.currency)
+            found.append(Difference("amount", order.po_number, f"{here} here, {theirs} there"))
     if order.state == S.REVIEW:
         found.append(Difference("review", order.po_number, "waits for a person; the money stays committed", False))
     return found

@@ -117,7 +117,10 @@ def _again(order: RewardOrder) -> str:
 
 def order_in_words(order: RewardOrder, channel: Channel | None = None) -> str:
     """One or two sentences: what is known about this order, and what happens next."""
-    text = _ORDER[order.state](order)
+    if order.state == O.BATCHED:
+        return f"{_batched(order)} {order_in_words(order.batch, channel)}"
+    words = _BATCH.get(order.state) if order.is_batch else None
+    text = str(words) if words else _ORDER[order.state](order)
     if channel is not None and order.state in RewardOrder.SENDABLE and not channel.may_send:
         text += " " + _("Nothing is sent at the moment: %(why)s") % {"why": channel_in_words(channel)}
     return text
@@ -125,6 +128,11 @@ def order_in_words(order: RewardOrder, channel: Channel | None = None) -> str:
 
 def _draft(order: RewardOrder) -> str:
     return _("Ready to be sent to the provider. Nothing has left yet.")
+
+
+def _batched(order: RewardOrder) -> str:
+    text = _("It goes to the provider with %(n)s others, as one line of the order %(number)s.")
+    return text % {"n": order.batch.line_count - 1, "number": order.batch.po_number}
 
 
 def _submitting(order: RewardOrder) -> str:
@@ -183,6 +191,15 @@ _ORDER = {
     O.CANCELLED: lambda order: _("Cancelled before anything was sent; the money is back in the budget."),
 }
 
+_BATCH = {
+    O.COMPLETED: gettext_lazy("The provider issued the cards in this order."),
+    O.REJECTED: gettext_lazy("The provider refused the order as a whole, so each card is ordered by itself."),
+    O.FAILED: gettext_lazy("It is settled that none of its cards was issued; the money is back in the budget."),
+    O.CANCELLED: gettext_lazy(
+        "Given up before anything was sent: one card was cancelled, the others are ordered by themselves."
+    ),
+}
+
 
 def channel_in_words(channel: Channel) -> str:
     if channel.emergency_stop:
@@ -223,7 +240,7 @@ def payout_for_recipient(payout: Payout) -> tuple[str, str, str]:
 
 
 def _on_its_way(payout: Payout) -> str:
-    order = payout.order
+    order = payout.order and payout.order.sent_as
     if order is not None and order.state == O.REVIEW:
         return _("Something about it needs a person's look. Nothing is lost.")
     if order is not None and order.state == O.UNFUNDED:

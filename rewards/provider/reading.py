@@ -104,8 +104,9 @@ def order(body) -> ProviderOrder:
     if not isinstance(body, dict) or not (found := identifier(body.get("id"))):
         raise Unreadable("no order id")
     entries = body.get("lineitems") or []
-    lines = tuple(_line(entry) for entry in entries if isinstance(entry, dict)) if isinstance(entries, list) else ()
     status = text(body.get("status"), 100)
+    entries = [entry for entry in entries if isinstance(entry, dict)] if isinstance(entries, list) else []
+    lines = tuple(_line(entry, status) for entry in entries)
     return ProviderOrder(
         id=found,
         status=status,
@@ -113,20 +114,25 @@ def order(body) -> ProviderOrder:
         type=text(body.get("type"), 40),
         lines=lines,
         progress=_progress(status, lines),
+        word=progress_of(status),
     )
 
 
-def _line(entry: dict) -> OrderLine:
+def _line(entry: dict, order_status: str) -> OrderLine:
     quantity = number(entry.get("quantity"))
     address = entry.get("digitaldeliveryaddress")
     address = address if isinstance(address, dict) else {}
     claims = entry.get("claimdata")
+    status = text(entry.get("status"), 100)
     return OrderLine(
         product_id=text(entry.get("productid"), 100),
         value=number(entry.get("value")),
         quantity=int(quantity) if quantity is not None and quantity == quantity.to_integral_value() else None,
         cost=number(entry.get("cost")),
-        status=text(entry.get("status"), 100),
+        status=status,
+        progress=progress_of(status or order_status),
+        id=text(entry.get("id"), 100),
+        external_id=text(entry.get("externalid"), 100),
         recipient=text(address.get("email")) or text(address.get("sms")),
         claims=tuple(_claim(claim) for claim in claims if isinstance(claim, dict)) if isinstance(claims, list) else (),
     )

@@ -37,6 +37,10 @@ class OrderLine:
     cost: Decimal | None = None
     status: str = ""
     recipient: str = field(default="", repr=False)
+    id: str = ""
+    external_id: str = ""
+    progress: Progress = Progress.UNKNOWN
+    """By the line's own word; without one, by the order's."""
     claims: tuple[ClaimData, ...] = ()
 
 
@@ -48,6 +52,15 @@ class ProviderOrder:
     type: str = ""
     lines: tuple[OrderLine, ...] = ()
     progress: Progress = Progress.UNKNOWN
+    word: Progress = Progress.UNKNOWN
+    """By the order's own status alone."""
+
+    @property
+    def partly_issued(self) -> bool:
+        """Whether it is over, and of its lines, each by its own word, some are issued and some failed."""
+        fared = {line.progress for line in self.lines}
+        over = self.word not in (Progress.IN_PROGRESS, Progress.FAILURE)
+        return over and fared == {Progress.SUCCESS, Progress.FAILURE}
 
     @property
     def claims(self) -> tuple[ClaimData, ...]:

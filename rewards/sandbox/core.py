@@ -17,6 +17,7 @@ from rewards.sandbox.faults import (
     CONFLICT,
     GET,
     HOOK,
+    LINES,
     LIST,
     ORDER,
     POST,
@@ -37,6 +38,8 @@ OPTIONS = {
     "envelope": "data",  # list, data, items, results
     "echo": True,  # whether answers repeat PONumber and address
     "sparse": False,  # leave optional fields out
+    "echo_lines": True,  # whether answers repeat each line's ExternalId
+    "shuffle": False,  # the lines of an answer stand the other way round
     "pending": 0.0,  # share of orders that finish later
     "pending_seconds": 3.0,
     "token_seconds": 3600,
@@ -229,8 +232,13 @@ class Sandbox:
         if not isinstance(given, list) or not given:
             raise ValueError("LineItems: expected at least one line")
         lines = [_line(entry, kind) for entry in given]
+        while rule := self.faults.draw(LINES, POST, po):
+            lines[(rule.line - 1) % len(lines)]["Failed"] = True
+            if rule.next is None:  # it would apply for ever
+                break
+        good = [line for line in lines if not line.get("Failed")]
         now, hook = self.store.clock(), (body.get("webhooksettings") or {}).get("FulfillmentComplete") or ""
-        face = sum(_minor(Decimal(line["Value"])) * line["Quantity"] for line in lines)
+        face = sum(_minor(Decimal(line["Value"])) * line["Quantity"] for line in good)
         status, becomes, finish_at, visible_at = self._fate(po, now)
         return {
             "id": f"ord-{secrets.token_hex(6)}",
@@ -240,7 +248,7 @@ class Sandbox:
             "lines": json.dumps(lines),
             "currency": catalogue.BY_ID[lines[0]["ProductId"]]["CurrencyCode"],
             "face_minor": face,
-            "cost_minor": sum(_minor(Decimal(line["Cost"])) for line in lines),
+            "cost_minor": sum(_minor(Decimal(line["Cost"])) for line in good),
             "status": status,
             "becomes": becomes,
             "finish_at": finish_at,
@@ -338,15 +346,19 @@ class Sandbox:
         status = "Completed" if null else status
         lines = []
         for number, line in enumerate(json.loads(row["lines"]), start=1):
+            fared = "Failed" if line.get("Failed") and status == "Completed" else status
             shown = {"Id": f"ln-{number}", "ProductId": line["ProductId"], "Value": Decimal(line["Value"]),
-                     "Quantity": line["Quantity"], "Cost": Decimal(line["Cost"]), "Status": status}  # fmt: skip
+                     "Quantity": line["Quantity"], "Cost": Decimal(line["Cost"]), "Status": fared}  # fmt: skip
+            if self.options["echo_lines"] and line.get("ExternalId"):
+                shown["ExternalId"] = line["ExternalId"]
             if self.options["echo"] and line["Address"]:
                 shown["DigitalDeliveryAddress"] = line["Address"]
             if self.options["sparse"]:
                 shown = {key: shown[key] for key in ("ProductId", "Value")}
-            if row["type"] == "Links" and status == "Completed":
+            if row["type"] == "Links" and fared == "Completed":
                 shown["ClaimData"] = None if null else [_claim(row["id"], number, n) for n in range(line["Quantity"])]
             lines.append(shown)
+        lines = lines[::-1] if self.options["shuffle"] else lines
         found = {"Id": row["id"], "Status": status, "Type": row["type"], "LineItems": lines}
         return {**found, "PONumber": row["po"]} if self.options["echo"] else found
 
@@ -465,7 +477,7 @@ def _line(entry, kind: str) -> dict:
     cost = Decimal(value) * (1 - product["Cost"]["DiscountPercentage"] / 100)
     each = Decimal(_minor(cost)).scaleb(-2) + product["Cost"]["Fee"]
     return {"ProductId": product["Id"], "Value": f"{Decimal(value):f}", "Quantity": quantity, "Cost": f"{each * quantity:f}",
-            "Address": address}  # fmt: skip
+            "Address": address, "ExternalId": entry.get("ExternalId")}  # fmt: skip
 
 
 def _value_allowed(product: dict, value: Decimal) -> bool:

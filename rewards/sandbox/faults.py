@@ -55,6 +55,9 @@ ORDER = {
     "claims_null": "Completed with ClaimData null",
     "hidden": "GET answers 404 for `seconds` after creation (F28)",
 }
+LINES = {
+    "line_failed": "line number `line` Failed, the others as the order",
+}
 CONFLICT = {
     "conflict_id": "409 with Id (F19)",
     "conflict_order_id": "409 with OrderId",
@@ -72,7 +75,7 @@ HOOK = {
     "hook_twice": "webhook three times",
     "hook_forged": "besides the webhook, posts to an address nobody was given",
 }
-KINDS = {**BEFORE, **AFTER, **ORDER, **CONFLICT, **HOOK}
+KINDS = {**BEFORE, **AFTER, **ORDER, **LINES, **CONFLICT, **HOOK}
 
 
 class BadFault(ValueError):
@@ -87,6 +90,7 @@ class Rule:
     po: str = ""
     next: int | None = None
     seconds: float = 1.0
+    line: int = 1
 
     @classmethod
     def read(cls, given: dict) -> "Rule":

@@ -137,7 +137,10 @@ class Store:
             "SELECT status, COUNT(*) AS n, SUM(face_minor) AS face, SUM(cost_minor) AS cost FROM orders GROUP BY status"
         )
         quantity = sum(
-            line["Quantity"] for row in self._rows("SELECT lines FROM orders") for line in json.loads(row[0])
+            line["Quantity"]
+            for row in self._rows("SELECT lines FROM orders")
+            for line in json.loads(row[0])
+            if not line.get("Failed")
         )
         return {
             "orders": sum(row["n"] for row in rows),

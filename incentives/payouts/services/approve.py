@@ -2,6 +2,7 @@
 
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
+from datetime import timedelta
 
 from django.db import IntegrityError, transaction
 from django.db.models import Q
@@ -12,6 +13,7 @@ from incentives.payouts.errors import OrderProblem, PayoutOnHold, ReasonNeeded, 
 from incentives.payouts.models import Approval, Payout
 from incentives.payouts.policies import PERMISSION, delegators_of, makers_of, may_decide
 from incentives.payouts.services import states
+from incentives.payouts.services.batches import BATCH_WAIT, send_together
 from incentives.payouts.services.holds import missing_terms, open_holds
 from incentives.payouts.services.options import missing_choice, seal
 from incentives.payouts.services.risk import require_within_limits
@@ -48,7 +50,7 @@ def approve_payout(
         _record(payout, step, Approval.Decision.APPROVED, actor, **who)
         require_within_limits(payout, actor)
         if step + 1 >= len(payout.steps):
-            authorise(payout, actor=actor)
+            authorise(payout, actor=actor, waits=together > 1)
     return payout
 
 
@@ -107,14 +109,17 @@ def withdraw(payout: Payout, status: str, *, actor=None, reason: str) -> None:
     states.change_status(payout, status, actor=actor, reason=reason)
 
 
-def authorise(payout: Payout, *, actor=None) -> None:
+def authorise(payout: Payout, *, actor=None, waits: bool = False) -> None:
     """The step behind the last approval: money committed, order written (with its number and exact body), card ordered
-    after the commit. Call it with the row locked and every approval recorded."""
+    after the commit. Call it with the row locked and every approval recorded.
+
+    `waits`: others are approved with the same request, so one that may be batched is not due before `send_together` took it.
+    """
     if not payout.reserved:
         states.reserve(payout, actor=actor)
     states.commit(payout, actor=actor)
     try:
-        order = _create_order(payout)
+        order = _create_order(payout, BATCH_WAIT if waits and payout.batch_lines else timedelta(0))
     except RewardError as exc:
         raise OrderProblem(
             f"{exc.user_message} Refresh the catalogue or choose another product in the program, then try again."
@@ -122,7 +127,7 @@ def authorise(payout: Payout, *, actor=None) -> None:
     states.change_status(payout, Payout.Status.APPROVED, actor=actor, order=order)
 
 
-def _create_order(payout: Payout) -> RewardOrder:
+def _create_order(payout: Payout, wait: timedelta) -> RewardOrder:
     personal = payout.program.current_definition.get("personalization") or {}
     return rewards.create_order(
         reference=str(payout.public_id),
@@ -136,6 +141,7 @@ def _create_order(payout: Payout) -> RewardOrder:
             message=personal.get("message") or "",
         ),
         approval_hash=payout.content_hash,
+        wait=wait,
     )
 
 
@@ -148,7 +154,7 @@ def _delivery(payout: Payout) -> rewards.Delivery:
 def approve_automatically(payout: Payout, policy_name: str) -> None:
     """A policy without steps approves by itself, when no hold stands. Call it in the transaction that built the payout."""
     _record(payout, 0, Approval.Decision.APPROVED, None, name=f"Policy: {policy_name}")
-    authorise(payout)
+    authorise(payout, waits=True)
 
 
 def locked(payout_id: int) -> Payout:
@@ -230,11 +236,13 @@ class Outcome:
 def approve_many(*, seen: Iterable[tuple[int, str | None]], actor, ip_address: str | None = None) -> list[Outcome]:
     """Approve many: one request, one decision per payout, each in its own transaction. `seen`: (payout id, hash shown).
 
-    A refusal of one does not stop the others; each refusal says why.
+    A refusal of one does not stop the others; each refusal says why. Those whose policy says so then leave in batches.
     """
     seen = list(seen)
     who = {"actor": actor, "ip_address": ip_address, "together": len(seen)}
-    return [_outcome(pk, lambda pk=pk, h=h: approve_payout(payout_id=pk, seen_hash=h, **who)) for pk, h in seen]
+    done = [_outcome(pk, lambda pk=pk, h=h: approve_payout(payout_id=pk, seen_hash=h, **who)) for pk, h in seen]
+    send_together(outcome.payout for outcome in done if outcome.ok)
+    return done
 
 
 def reject_many(*, ids: Iterable[int], actor, reason: str, ip_address: str | None = None) -> list[Outcome]:

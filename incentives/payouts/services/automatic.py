@@ -7,6 +7,7 @@ from incentives.core.errors import DomainError
 from incentives.payouts.models import Payout
 from incentives.payouts.policies import DEFAULT_STEPS, active_policies, policy_for
 from incentives.payouts.services.approve import approve_automatically, locked
+from incentives.payouts.services.batches import send_together
 from incentives.payouts.services.holds import missing_terms, open_holds
 from incentives.payouts.services.options import missing_choice
 
@@ -14,11 +15,13 @@ from incentives.payouts.services.options import missing_choice
 def retry_automatic(limit: int = 200) -> int:
     """Approve what waits for nothing any more; returns how many. The sweep calls it; a repeat changes nothing."""
     waiting = Payout.objects.filter(status=Payout.Status.SUBMITTED, steps=[])
-    count = 0
+    approved = []
     for pk in list(waiting.order_by("pk").values_list("pk", flat=True)[:limit]):
         with transaction.atomic():
-            count += approve_by_policy(locked(pk))
-    return count
+            payout = locked(pk)
+            approved += [payout] if approve_by_policy(payout) else []
+    send_together(approved)
+    return len(approved)
 
 
 def approve_by_policy(payout: Payout) -> bool:

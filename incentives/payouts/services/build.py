@@ -20,6 +20,7 @@ from incentives.payouts.models import Hold, Payout, PayoutEarning
 from incentives.payouts.policies import DEFAULT_STEPS, active_policies, flat, policy_for, unconfirmed_editors
 from incentives.payouts.services import options, states
 from incentives.payouts.services.approve import approve_automatically
+from incentives.payouts.services.batches import send_together
 from incentives.payouts.services.netting import netting_of
 from incentives.payouts.services.recovery import adjust_recoverable
 from incentives.payouts.services.risk import Found, found_in, refresh_contact_keys, risks_of
@@ -97,6 +98,7 @@ def build_payouts(
     refresh_contact_keys()
     for participation in participations:
         build_one(plan, participation.pk, actor, result)
+    send_together(result.payouts)
     return result
 
 
@@ -224,11 +226,12 @@ def _apply_policy(payout: Payout, together: Money, found: list[Found]):
     )
     if policy is not None:
         payout.steps = flat(policy.steps)
+        payout.batch_lines = policy.batch_lines
         payout.escalate_after_hours = policy.escalate_after_hours
         payout.escalate_to = policy.escalate_to or None
     if policy is None or (not payout.steps and any(reason.kind not in Hold.BY_ITSELF for reason in found)):
         payout.steps = DEFAULT_STEPS
-    payout.save(update_fields=["steps", "escalate_after_hours", "escalate_to"])
+    payout.save(update_fields=["steps", "batch_lines", "escalate_after_hours", "escalate_to"])
     return policy
 
 

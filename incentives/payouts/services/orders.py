@@ -4,6 +4,7 @@ and the audit trail are ours."""
 from contextlib import contextmanager
 
 from django.db import IntegrityError, transaction
+from django.db.models import Q
 from django.utils import timezone
 
 from incentives.core import audit
@@ -36,8 +37,13 @@ def identity(actor) -> str:
 def _require(actor, order: RewardOrder | None = None) -> None:
     if not actor.can(RESOLVE):
         raise NotAllowed("Only finance may do this.")
-    if order and Payout.objects.filter(order=order, participant__user=actor).exists():
+    if order and receives(actor, order):
         raise NotAllowed("You receive this card, so somebody else must decide about its order.")
+
+
+def receives(actor, order: RewardOrder) -> bool:
+    """Whether a card of this order, or of a line of it, is the actor's."""
+    return Payout.objects.filter(Q(order=order) | Q(order__batch=order), participant__user=actor).exists()
 
 
 def _reason(text: str) -> str:

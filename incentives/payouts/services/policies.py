@@ -8,6 +8,7 @@ from incentives.payouts.errors import PolicyInvalid
 from incentives.payouts.models import ApprovalPolicy
 from incentives.payouts.policies import PEOPLE, flat, is_approver
 from incentives.payouts.services.confirmed import confirm_change, require, write_change
+from rewards.services import MOST_LINES
 
 FIELDS = (
     "name",
@@ -18,6 +19,7 @@ FIELDS = (
     "up_to_minor",
     "risk",
     "steps",
+    "batch_lines",
     "escalate_after_hours",
     "escalate_to",
     "is_active",
@@ -79,6 +81,9 @@ def _check(values: dict, policy: ApprovalPolicy | None) -> None:
     hours, to = values.get("escalate_after_hours"), values.get("escalate_to", "")
     if hours is not None and not (1 <= hours <= 24 * 30 and to):
         raise PolicyInvalid("escalation: expected 1 to 720 hours and the role it goes to.")
+    together = values.get("batch_lines")
+    if together is not None and not 2 <= together <= MOST_LINES:
+        raise PolicyInvalid(f"batches: expected 2 to {MOST_LINES} payouts in one order, or nothing.")
     limit = values.get("up_to_minor", policy.up_to_minor if policy else None)
     if limit is not None and limit <= 0:
         raise PolicyInvalid("up to: expected an amount above zero, or nothing for any amount.")
@@ -99,6 +104,7 @@ def _shown(policy: ApprovalPolicy) -> dict:
         "up_to_minor": policy.up_to_minor,
         "risk": list(policy.risk),
         "steps": list(policy.steps),
+        "batch_lines": policy.batch_lines,
         "escalate_after_hours": policy.escalate_after_hours,
         "escalate_to": policy.escalate_to,
         "is_active": policy.is_active,

@@ -12,6 +12,7 @@ from incentives.core import audit
 from incentives.payouts.errors import CannotBuild
 from incentives.payouts.models import ScheduledBuild
 from incentives.payouts.schedule import Due, last_due, next_due
+from incentives.payouts.services.batches import send_together
 from incentives.payouts.services.build import BuildResult, build_one, plan_for
 from incentives.payouts.services.risk import refresh_contact_keys
 from incentives.programs.models import Program
@@ -117,6 +118,7 @@ def _build(row: ScheduledBuild, program: Program, due: Due, limit: int) -> tuple
     ids = list(rows.values_list("pk", flat=True)[:limit])
     for pk in ids:
         build_one(plan, pk, None, result)
+    send_together(result.payouts)
     _note(row, result, ids, done=len(ids) < limit)
     return len(ids), len(result.payouts)
 

@@ -16,7 +16,7 @@ from incentives.payouts.services.recovery import adjust_recoverable
 from rewards.catalogue import expected_cost
 from rewards.models import RewardOrder
 from rewards.money import Money
-from rewards.signals import order_changed
+from rewards.signals import lines_changing, order_changed
 
 S = RewardOrder.State
 
@@ -27,6 +27,10 @@ def on_order_changed(sender, order: RewardOrder, old: str, new: str, **kwargs) -
 
     Locks as everybody does, so that nobody waits in a circle: the order, the participation, its payouts, the accounts.
     """
+    if order.is_batch:
+        if new == S.PENDING:
+            _ordered(_payouts_in(order))
+        return
     if new == S.COMPLETED:
         list(Participation.objects.select_for_update(of=("self",), no_key=True).filter(payouts__order=order))
     payout = (
@@ -41,8 +45,30 @@ def on_order_changed(sender, order: RewardOrder, old: str, new: str, **kwargs) -
         _fulfil(payout, order)
     elif new in (S.REJECTED, S.FAILED, S.CANCELLED):
         _fail(payout, order, Payout.Status.CANCELLED if new == S.CANCELLED else Payout.Status.FAILED)
-    elif new == S.PENDING and payout.status == Payout.Status.APPROVED:
-        states.change_status(payout, Payout.Status.ORDERED)
+    elif new == S.PENDING:
+        _ordered([payout])
+
+
+@receiver(lines_changing, dispatch_uid="payouts.lock_lines")
+def on_lines_changing(sender, order: RewardOrder, **kwargs) -> None:
+    """Several payouts of a batch end in one transaction: lock all of them before the first one's money moves."""
+    list(Participation.objects.select_for_update(of=("self",), no_key=True)
+         .filter(payouts__order__batch=order).order_by("pk"))  # fmt: skip
+    _payouts_in(order)
+
+
+def _payouts_in(batch: RewardOrder) -> list[Payout]:
+    """The payouts that are its lines still, locked."""
+    rows = Payout.objects.select_for_update(of=("self",), no_key=True).filter(
+        order__batch=batch, order__state=S.BATCHED
+    )
+    return list(rows.order_by("pk"))
+
+
+def _ordered(payouts: list[Payout]) -> None:
+    for payout in payouts:
+        if payout.status == Payout.Status.APPROVED:
+            states.change_status(payout, Payout.Status.ORDERED)
 
 
 def _fulfil(payout: Payout, order: RewardOrder) -> None:

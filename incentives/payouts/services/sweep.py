@@ -11,6 +11,7 @@ from incentives.payouts.errors import CannotBuild
 from incentives.payouts.models import Hold, Payout, PayoutEarning
 from incentives.payouts.services.approve import withdraw
 from incentives.payouts.services.automatic import retry_automatic
+from incentives.payouts.services.batches import send_together
 from incentives.payouts.services.build import EXPIRES_AFTER, BuildResult, build_one, plan_for
 from incentives.payouts.services.choose import fill_addresses, follow_choices
 from incentives.payouts.services.escalate import escalate
@@ -39,15 +40,18 @@ def follow_up(limit: int = 1000) -> dict[str, int]:
     due = list(due[:limit])
     if due:
         refresh_contact_keys()
+    paid: list[Payout] = []
     for pk in due:
         built, withdrawn = _look_at(pk, plans)
+        paid += built
         done["looked"] += 1
-        done["built"] += built
+        done["built"] += len(built)
         done["withdrawn"] += withdrawn
+    send_together(paid)
     return done
 
 
-def _look_at(participation_id: int, plans: dict) -> tuple[int, int]:
+def _look_at(participation_id: int, plans: dict) -> tuple[list[Payout], int]:
     """Withdraw first, build in a transaction of its own: withdrawing locks the budget's accounts, and building locks limits
     and tax details before it comes to them. A repeat after a crash between the two finds what is left."""
     with transaction.atomic():
@@ -55,19 +59,19 @@ def _look_at(participation_id: int, plans: dict) -> tuple[int, int]:
         due = locked.select_related("program").filter(pk=participation_id, scored_seq__gt=F("paid_seq"))
         participation = due.first()
         if participation is None:
-            return 0, 0
+            return [], 0
         adjust_recoverable(participation, kind="earned_again")
         withdrawn = _withdraw_unearned(participation)
         ask_by_policy(participation)
         plan = _plan_of(participation.program, plans)
         if plan is None:
             _looked(participation)
-            return 0, withdrawn
+            return [], withdrawn
     result = BuildResult()
     with transaction.atomic():
         build_one(plan, participation_id, None, result)
         _looked(participation)
-    return len(result.payouts), withdrawn
+    return result.payouts, withdrawn
 
 
 def _looked(participation: Participation) -> None:

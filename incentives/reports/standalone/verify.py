@@ -364,6 +364,7 @@ class Payouts:
         for pk, found in numbers.items():
             whole(self.box, f"payouts.Payout of participation {pk}", found)
         self._sums()
+        self._batches()
         return f"{count:,} payouts, {len(self.orders):,} orders"
 
     def _allocations(self):
@@ -422,7 +423,7 @@ class Payouts:
         deposit = f"cash:deposit:{currency}"
         self.ledger.expect(f"cash:{pid}", "card", amount, deposit, f"cash:cards:{currency}", cause)
         order = self.orders.get(row["order_id"])
-        if order is None or self.shared[row["order_id"]] > 1:  # the cost of a shared order is split by other rules
+        if order is None:
             self.ledger.used |= {f"fee:{pid}", f"discount:{pid}"}
             return
         known = [cost for cost in (order["cost_minor"], order["expected_cost_minor"], amount) if cost is not None]
@@ -460,6 +461,43 @@ class Payouts:
             self.box.say(f"{where}: is delivered without an order at the provider")
         if delivered and order["delivery_type"] == "Links" and cards[order["id"]] != self.shared[order["id"]]:
             self.box.say(f"{where}: is delivered with {cards[order['id']]} cards, expected one")
+
+    def _batches(self):
+        """An order of several lines is its lines: each a payout's order, together its amount, and its cost to the cent."""
+        lines = defaultdict(list)
+        for row in self.orders.values():
+            if row.get("batch_id") is not None:
+                lines[row["batch_id"]].append(row)
+        for pk, row in self.orders.items():
+            if row.get("line_count") is None:
+                if self.shared[pk] > 1:
+                    self.box.say(f"rewards.RewardOrder row {pk}: {self.shared[pk]} payouts share it, expected one")
+                continue
+            where, found = f"rewards.RewardOrder row {pk} (a batch)", lines.pop(pk, [])
+            if self.shared[pk]:
+                self.box.say(f"{where}: belongs to a payout itself, only its lines may")
+            if sorted(line["line"] for line in found) != list(range(1, row["line_count"] + 1)):
+                self.box.say(f"{where}: has {len(found)} lines, expected 1 to {row['line_count']}, each once")
+            self._batch(row, where, found)
+        for pk in lines:
+            self.box.say(f"rewards.RewardOrder row {pk}: is no batch, but orders say they are its lines")
+
+    def _batch(self, row, where, lines):
+        for name in ("amount_minor", "expected_cost_minor"):
+            if sum(line[name] or 0 for line in lines) != (row[name] or 0):
+                self.box.say(f"{where}: {name} is {row[name]}, its lines say {sum(line[name] or 0 for line in lines)}")
+        through = [line for line in lines if line["state"] == "completed" and not line["attempt_count"]]
+        costs = [line["cost_minor"] for line in through]
+        if row["cost_minor"] is not None and None not in costs and sum(costs) != row["cost_minor"]:
+            self.box.say(f"{where}: was charged {row['cost_minor']}, its lines say {sum(costs)}")
+        if row["state"] == "completed" and not through:
+            self.box.say(f"{where}: is completed, none of its lines is")
+        if through and row["state"] in ("rejected", "failed", "cancelled", "draft"):
+            self.box.say(f"{where}: is {row['state']}, but lines of it were issued")
+        if row["state"] in ("completed", "rejected", "failed", "cancelled"):
+            for line in lines:
+                if line["state"] == "batched":
+                    self.box.say(f"rewards.RewardOrder row {line['id']}: is a line of a batch that ended")
 
     def _sums(self):
         for budget in self.budgets.values():
