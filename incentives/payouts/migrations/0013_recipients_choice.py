@@ -13,7 +13,7 @@ class Migration(migrations.Migration):
 
     dependencies = [
         ('participants', '0002_people_to_credit'),
-        ('payouts', '0011_approver_mails_end'),
+        ('payouts', '0012_seal_rows'),
         migrations.swappable_dependency(settings.AUTH_USER_MODEL),
     ]
 

@@ -2,7 +2,7 @@ from django.db import migrations, models
 
 
 class Migration(migrations.Migration):
-    dependencies = [("payouts", "0011_approver_mails_end"), ("rewards", "0003_batches")]
+    dependencies = [("payouts", "0013_recipients_choice"), ("rewards", "0003_batches")]
     operations = [
         migrations.AddField(
             "approvalpolicy",
