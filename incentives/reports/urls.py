@@ -7,6 +7,7 @@ from incentives.reports import (
     ageing_views,
     approvals_views,
     export_views,
+    flow_views,
     journal_views,
     results_views,
     statement_views,
@@ -33,6 +34,12 @@ urlpatterns = [
     path("reports/journal/final/new/", journal_views.MakePage.as_view(), name="journal-make"),
     path("reports/journal/final/<uuid:public_id>/", journal_views.FinalPage.as_view(), name="journal-export"),
     path("reports/journal/final/<uuid:public_id>/<str:kind>/", journal_views.FetchPage.as_view(), name="journal-fetch"),
+    # reconciliation
+    path("reports/reconciliation/", flow_views.ReconciliationPage.as_view(), name="reconciliation"),
+    path("reports/reconciliation/costs/", flow_views.CostsPage.as_view(), name="reconciliation-costs"),
+    path(
+        "reports/reconciliation/<uuid:public_id>/<str:day>/", flow_views.DayPage.as_view(), name="reconciliation-day"
+    ),
     # everything
     path("reports/export/", export_views.ExportsPage.as_view(), name="export"),
     path("reports/export/new/", export_views.RequestPage.as_view(), name="export-new"),

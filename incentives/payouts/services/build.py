@@ -91,9 +91,10 @@ def build_payouts(
     return result
 
 
-def plan_for(program: Program, cutoff: datetime | None = None) -> Plan:
+def plan_for(program: Program, cutoff: datetime | None = None, *, definition: dict | None = None, orderable=None) -> Plan:
     """What to pay with, and of what was earned up to `cutoff` (None: now). Raises CannotBuild naming what is missing and
-    where to set it."""
+    where to set it. Who asks for many programs gives what it has read for all: the definitions that govern now, and a
+    function from currency and delivery type to the products that may be ordered."""
     if program.status not in (Program.Status.ACTIVE, Program.Status.CLOSING, Program.Status.CLOSED):
         raise CannotBuild(
             f"{program} is {program.get_status_display().lower()}; only a running or closed program pays."
@@ -102,13 +103,13 @@ def plan_for(program: Program, cutoff: datetime | None = None) -> Plan:
         raise CannotBuild(f"{program} has no budget. Choose one on the program's page.")
     if program.budget.currency != program.currency:
         raise CannotBuild(f"{program} pays {program.currency}, its budget holds {program.budget.currency}.")
-    definition = program.current_definition
+    definition = program.current_definition if definition is None else definition
     delivery, payout = definition.get("delivery"), definition.get("payout") or {}
     if not delivery:
         raise CannotBuild(f"{program} names no delivery. Add one in its definition.")
     return Plan(
         program=program,
-        product=_product(program, delivery),
+        product=_product(program, delivery, orderable or catalogue.orderable_products),
         delivery_type=delivery["type"],
         channel=delivery.get("channel") or "email",
         minimum=Money.from_decimal(Decimal(payout.get("minimum") or "0"), program.currency),
@@ -124,9 +125,9 @@ def _until(hold_days: int, cutoff: datetime | None) -> datetime | None:
     return (cutoff or timezone.now()) - timedelta(days=hold_days)
 
 
-def _product(program: Program, delivery: dict):
+def _product(program: Program, delivery: dict, orderable_products):
     """The card to send. With several allowed the first orderable one stands until the recipient may choose."""
-    orderable = {p.product_id: p for p in catalogue.orderable_products(program.currency, delivery["type"])}
+    orderable = {p.product_id: p for p in orderable_products(program.currency, delivery["type"])}
     wanted = delivery.get("products", "any")
     for code in orderable if wanted == "any" else wanted:
         if code in orderable:
