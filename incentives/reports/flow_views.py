@@ -163,6 +163,7 @@ class ReconciliationPage(ListPage):
     results_template = "reports/_flow_results.html"
     actions = (
         Link(_("Cost against estimate"), "reports:reconciliation-costs", "reconciliation.view", "reports"),
+        Link(_("Provider comparisons"), "reports:comparisons", "reconciliation.view", "refresh"),
     )
     columns = (
         Column("day", _("Day"), kind="date", sort="day", link=True, note="program.name", phone="title"),

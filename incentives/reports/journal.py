@@ -186,7 +186,9 @@ def of_budget(budget: Budget) -> Q:
 
 
 def _caused(prefix: str, rows: QuerySet) -> Q:
-    named = rows.order_by().annotate(caused=Concat(Value(f"{prefix}:"), uuid_text("public_id"), output_field=CharField()))
+    named = rows.order_by().annotate(
+        caused=Concat(Value(f"{prefix}:"), uuid_text("public_id"), output_field=CharField())
+    )
     return Q(cause__in=named.values("caused"))
 
 

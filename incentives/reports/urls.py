@@ -6,10 +6,12 @@ from incentives.reports import (
     accrual_views,
     ageing_views,
     approvals_views,
+    comparison_views,
     export_views,
     flow_views,
     journal_views,
     results_views,
+    reveal_views,
     statement_views,
     views,
 )
@@ -37,9 +39,13 @@ urlpatterns = [
     # reconciliation
     path("reports/reconciliation/", flow_views.ReconciliationPage.as_view(), name="reconciliation"),
     path("reports/reconciliation/costs/", flow_views.CostsPage.as_view(), name="reconciliation-costs"),
-    path(
-        "reports/reconciliation/<uuid:public_id>/<str:day>/", flow_views.DayPage.as_view(), name="reconciliation-day"
-    ),
+    path("reports/reconciliation/<uuid:public_id>/<str:day>/", flow_views.DayPage.as_view(), name="reconciliation-day"),
+    path("reports/comparisons/", comparison_views.ComparisonsPage.as_view(), name="comparisons"),
+    path("reports/comparisons/now/", comparison_views.CompareNowPage.as_view(), name="compare-now"),
+    path("reports/comparisons/<uuid:public_id>/", comparison_views.ComparisonPage.as_view(), name="comparison"),
+    path("reports/differences/<uuid:public_id>/", comparison_views.DifferencePage.as_view(), name="difference"),
+    path("reports/differences/<uuid:public_id>/explain/", comparison_views.ExplainPage.as_view(), name="explain"),
+    path("reports/reveals/", reveal_views.RevealsPage.as_view(), name="reveals"),
     # everything
     path("reports/export/", export_views.ExportsPage.as_view(), name="export"),
     path("reports/export/new/", export_views.RequestPage.as_view(), name="export-new"),

@@ -12,11 +12,12 @@ from openpyxl import load_workbook
 
 from incentives.core.models import AuditEvent
 from incentives.earnings.models import Earning
+from incentives.ledger.models import Posting
 from incentives.payouts import services
 from incentives.payouts.models import Hold, Payout, PayoutEarning
 from incentives.payouts.services.sweep import expire_waiting
 from incentives.programs.models import Program
-from incentives.reports import flow
+from incentives.reports import costs, flow
 from rewards import services as rewards
 from rewards.models import Card, RewardOrder
 from rewards.orders import cancel_order, change_state
@@ -363,3 +364,69 @@ def test_the_page_asks_as_often_for_two_hundred_days(scene, as_user):
     earn(range(10, 200), 10)
     assert [queries(address) for address in addresses] == few
     assert client.get(addresses[0]).context["total"] > 200
+
+
+# --- cost against estimate -------------------------------------------------------------------------------------------------
+def test_cost_of_each_month_against_what_the_orders_expected(books, as_user):
+    """May: a card of 100.00 with a fee of 1.50. July: 60.00 at 2 per cent off. All as expected."""
+    found = costs.cost_lines()
+    spent = {(line.program_id, line.month.month): line for line in found}
+    shown = {
+        key: (line.cards, line.expected, line.posted, line.face, line.discount, line.fee) for key, line in spent.items()
+    }
+    assert shown == {
+        (books.bonus.pk, 5): (1, 10_150, 10_150, 10_000, 0, 150),
+        (books.bonus.pk, 6): (1, 1_500, 1_500, 1_500, 0, 0),
+        (books.spiff.pk, 7): (1, 5_880, 5_880, 6_000, 120, 0),
+    }
+    assert all(line.reasons == {} for line in found)
+    answer = as_user(books.scene.finance).get("/reports/reconciliation/costs/")
+    assert_page_clean(answer)
+    assert [row["object"].program.name for row in answer.context["rows"]] == ["Spiff", "Bonus", "Bonus"]
+    months = as_user(books.scene.finance).get("/reports/reconciliation/costs/?month=2026-05")
+    assert [row["object"].line.posted for row in months.context["rows"]] == [10_150]
+
+
+def test_what_the_provider_charged_otherwise_is_the_reason(scene, as_user):
+    def issue(program, expected: int | None, cost: int | None):
+        payout = scene.payout(program=program, approve=True)
+        RewardOrder.objects.filter(pk=payout.order_id).update(expected_cost_minor=expected)
+        payout.order.refresh_from_db()
+        with transaction.atomic():
+            scene.sent(payout.order)
+            change_state(
+                payout.order, "completed", now=timezone.now(), provider_order_id=f"c-{payout.pk}", known_since=timezone.now(),
+                cost_minor=cost,
+            )  # fmt: skip
+        return payout
+
+    program = scene.program()
+    issue(program, 10_000, 10_300)
+    issue(program, 10_000, 9_900)
+    issue(program, None, 9_800)
+    issue(program, 9_950, None)
+    (line,) = costs.cost_lines()
+    assert (line.cards, line.expected, line.posted, line.difference) == (4, 39_950, 39_950, 0)
+    assert line.reasons == {"charged_more": [300, 1], "charged_less": [-100, 1], "no_estimate": [-200, 1]}
+    assert sum(minor for minor, _cards in line.reasons.values()) == line.difference
+    page = as_user(scene.finance).get("/reports/reconciliation/costs/?show=differences")
+    assert page.context["total"] == 1 and "The provider charged more than expected" in page.content.decode()
+    file = b"".join(as_user(scene.finance).get("/reports/reconciliation/costs/?export=csv").streaming_content).decode()
+    assert "399.50" in file and "charged less than expected" in file
+
+
+def test_a_card_without_its_postings_and_one_with_another_posting_are_found(scene):
+    payout = scene.issue(scene.payout(approve=True))
+    other = scene.payout(program=payout.program, approve=True)
+    Payout.objects.filter(pk=other.pk).update(status="fulfilled")
+    RewardOrder.objects.filter(pk=other.order_id).update(
+        state="completed", provider_order_id="x-2", finished_at=timezone.now(), expected_cost_minor=10_000
+    )
+    (line,) = costs.cost_lines()
+    assert (line.cards, line.expected, line.posted, line.reasons) == (2, 20_000, 10_000, {"not_posted": [-10_000, 1]})
+    Posting.objects.bulk_create([
+        Posting(key="odd", source=p.source, destination=p.destination, amount_minor=7, currency="USD", kind="fee", cause=p.cause)
+        for p in Posting.objects.filter(key=f"cash:{payout.public_id}")
+    ])  # fmt: skip
+    (line,) = costs.cost_lines()
+    assert line.reasons == {"not_posted": [-10_000, 1], "unexplained": [7, 1]} and line.difference == -9_993

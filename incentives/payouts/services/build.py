@@ -91,7 +91,9 @@ def build_payouts(
     return result
 
 
-def plan_for(program: Program, cutoff: datetime | None = None, *, definition: dict | None = None, orderable=None) -> Plan:
+def plan_for(
+    program: Program, cutoff: datetime | None = None, *, definition: dict | None = None, orderable=None
+) -> Plan:
     """What to pay with, and of what was earned up to `cutoff` (None: now). Raises CannotBuild naming what is missing and
     where to set it. Who asks for many programs gives what it has read for all: the definitions that govern now, and a
     function from currency and delivery type to the products that may be ordered."""
