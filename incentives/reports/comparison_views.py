@@ -7,7 +7,7 @@ from django import forms
 from django.db.models import Count, Exists, OuterRef, Q, Subquery
 from django.shortcuts import get_object_or_404
 from django.urls import reverse
-from django.utils.translation import gettext
+from django.utils.translation import gettext, ngettext
 from django.utils.translation import gettext_lazy as _
 
 from incentives.core.listing import ActionPage, Column, DetailPage, Link, ListPage, Since, Tab, Until
@@ -95,6 +95,10 @@ def _reference(row):
     return row.difference.reference if row.difference.reference != "-" else gettext("Books")
 
 
+def _how_many(row) -> str:
+    return ngettext("%(n)s in all", "%(n)s in all", row.notes) % {"n": row.notes} if row.notes > 1 else ""
+
+
 class ComparisonPage(ListPage):
     """One run: its figures and each difference it found, with since when it is known."""
 
@@ -117,7 +121,7 @@ class ComparisonPage(ListPage):
         Column("weight", _("Weight"), weight, kind="status", words=WEIGHT, sort="-serious"),
         Column("since", _("Known since"), "difference.first_seen_at", kind="time", sort="difference__first_seen_at",
                note=lambda row: gettext("new") if row.is_new else ""),
-        Column("notes", _("Explanations"), kind="number", sort="notes", note="said"),
+        Column("said", _("Explanation"), sort="notes", note=_how_many),
     )  # fmt: skip
 
     @cached_property

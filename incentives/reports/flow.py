@@ -21,7 +21,21 @@ from datetime import UTC, date
 from functools import cache
 from types import SimpleNamespace
 
-from django.db.models import CharField, Count, Exists, F, OuterRef, Q, QuerySet, Subquery, Sum, Value
+from django.db.models import (
+    BooleanField,
+    Case,
+    CharField,
+    Count,
+    Exists,
+    F,
+    OuterRef,
+    Q,
+    QuerySet,
+    Subquery,
+    Sum,
+    Value,
+    When,
+)
 from django.db.models.functions import Coalesce, Concat, TruncDate
 from django.utils import timezone
 from django.utils.text import format_lazy
@@ -182,8 +196,8 @@ class Item:
 
 
 def lines(scope: Scope) -> list[Line]:
-    """Every program's day with anything on it, by day and program. A fixed number of queries (programs with something due
-    share theirs), read from one consistent view of the database."""
+    """Every program's day with anything on it, by day and program. A fixed number of queries, read from one consistent view
+    of the database."""
     with snapshot():
         found: dict[tuple, Line] = {}
 
@@ -322,17 +336,23 @@ def cause_of(payout: str) -> Concat:
     return Concat(Value("payout:"), uuid_text(f"{payout}public_id"), output_field=CharField())
 
 
+def _asked(when: Q, question) -> Case:
+    """`question`, which the database asks only where `when` holds; else no."""
+    return Case(When(when, then=question), default=Value(False), output_field=BooleanField())
+
+
 def _pieces(scope: Scope, *, each: bool = False) -> Iterator[_Piece]:
     """One query, grouped by everything that decides; `each`: by payout as well."""
     order = OuterRef("payout__order")
+    link = Q(payout__delivery_type=DeliveryType.LINKS, payout__order__state=O.COMPLETED)
     hold = Hold.objects.filter(payout=OuterRef("payout"), lifted_at__isnull=True).order_by("pk").values("kind")[:1]
     rows = PayoutEarning.objects.annotate(day=_day("earning__"), cause=cause_of("payout__"))
     rows = scope.of(rows, "payout__program").annotate(
         unsent=Q(payout__order__first_sent_at__isnull=True),
         settled=Exists(Posting.objects.filter(cause=OuterRef("cause"), kind="settle")),
-        has_card=Exists(Card.objects.filter(order=order)),
-        opened=Exists(CardReveal.objects.filter(card__order=order)),
-        hold=Subquery(hold),
+        has_card=_asked(link, Exists(Card.objects.filter(order=order))),
+        opened=_asked(link, Exists(CardReveal.objects.filter(card__order=order))),
+        hold=Case(When(payout__status=S.SUBMITTED, then=Subquery(hold)), default=Value(None), output_field=CharField()),
     )
     names = [
         "payout__program", "day", "payout__currency", "payout__status", "payout__order__state", "unsent", "settled",

@@ -172,9 +172,16 @@ def test_what_no_payout_takes_yet_says_why(scene):
     plain = scene.program()
     scene.earn("1000.00", program=plain)
     assert reasons(only(plain)) == {"to_build": (2_000, 1)}
-    least = scene.program()
-    scene.earn("30.00", program=least)  # 0.60: no card is that small
-    assert reasons(only(least)) == {"below_smallest_card": (60, 1)}
+    cases = {
+        "below_smallest_card": ("30.00", {}, 60),
+        "below_minimum": ("1000.00", {"payout": {"when": "at_close", "minimum": "50.00"}}, 2_000),
+        "not_due_yet": ("1000.00", {"payout": {"when": "at_close", "hold_days": 3}}, 2_000),
+        "no_phone": ("1000.00", {"delivery": {"type": "DigitalDelivery", "channel": "sms", "products": "any"}}, 2_000),
+    }
+    for code, (amount, changes, minor) in cases.items():
+        program = scene.program(**changes)
+        scene.earn(amount, program=program)
+        assert reasons(only(program)) == {code: (minor, 1)}
     gone = make_participant("Gone")
     lost = scene.program()
     scene.earn("1000.00", gone, program=lost)
