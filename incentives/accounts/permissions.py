@@ -58,6 +58,8 @@ GRANTS: dict[str, frozenset[str]] = {
     "accounting.view": frozenset({F, AU}),
     "accounting.edit": frozenset({F}),
     "reconciliation.view": frozenset({M, F, AU}),
+    "reconciliation.edit": frozenset({F}),
+    "reveals.view": frozenset({F, AU}),
     "export.everything": frozenset({F}),
     "webhooks.edit": frozenset({A}),
     "tokens.edit": frozenset({A}),

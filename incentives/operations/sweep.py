@@ -32,6 +32,7 @@ SWEEPERS = (
     "incentives.ledger.alerts.sweep_once",
     "incentives.simulations.services.sweep_once",
     "incentives.reports.export_services.sweep_once",
+    "incentives.reports.comparisons.sweep_once",
     "incentives.crm.notices.watch_silence",
     "incentives.earnings.notices.announce_due",
     "incentives.notifications.sending.sweep_once",

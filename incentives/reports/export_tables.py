@@ -21,6 +21,7 @@ payouts.OrderDecision payouts.Delegation payouts.ProductChoice payouts.ProductCh
 payouts.Recovery payouts.WriteOff payouts.WriteOffLine payouts.RiskRule payouts.ScheduledBuild
 disputes.Dispute disputes.DisputeMessage
 reports.JournalAccount reports.JournalExport reports.RewardReminder
+reports.ProviderComparison reports.ProviderDifference reports.ComparisonDifference reports.DifferenceNote
 notifications.Recipient notifications.Preference notifications.ChannelEndpoint notifications.Delivery notifications.Notification
 portal.WallScreen portal.WallScreenProgram
 core.AuditEvent core.SealedRow core.UnsealedRow

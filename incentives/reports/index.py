@@ -30,7 +30,7 @@ REPORTS = (
     )),
     (_("Proof"), (
         ("core:audit", "audit.view", _("Audit trail"), _("Who changed what, when and why; chained so that no row can be edited or removed unseen.")),
-        ("reports:reveals", "audit.view", _("Claim links opened"), _("Who revealed which card's link, and when.")),
+        ("reports:reveals", "reveals.view", _("Claim links opened"), _("Who revealed which card's link, and when.")),
         ("reports:export", "export.everything", _("Full export"), _("Everything you own, with a program that checks the ledger without Laurel.")),
     )),
 )  # fmt: skip

@@ -186,11 +186,13 @@ def of_budget(budget: Budget) -> Q:
 
 
 def _caused(prefix: str, rows: QuerySet) -> Q:
-    named = rows.order_by().annotate(caused=Concat(Value(f"{prefix}:"), _text("public_id"), output_field=CharField()))
+    named = rows.order_by().annotate(
+        caused=Concat(Value(f"{prefix}:"), uuid_text("public_id"), output_field=CharField())
+    )
     return Q(cause__in=named.values("caused"))
 
 
-def _text(field: str):
+def uuid_text(field: str):
     """A public id as postings write it. SQLite keeps it without dashes."""
     if connection.vendor == "postgresql":
         return Cast(F(field), CharField())

@@ -39,7 +39,7 @@ COMMANDS = {
     "seed_demo": "fills an empty database; refuses one with data, and any provider but the sandbox",
     "check_ledger": "reads the ledger",
     "export": "writes everything the customer owns into a file on the server; the trail has it",
-    "reconcile": "reads payouts, orders and the provider's list",
+    "reconcile": "reads payouts, orders and the provider's list, and writes down the comparison",
     "sandbox": "the provider's stand-in; has a database of its own",
     "rotate_reward_keys": "encrypts claim links anew; shows none",
 }

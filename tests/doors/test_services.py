@@ -82,6 +82,9 @@ SERVICES = {
     "reports.ageing": {
         "remind": "reports.remind",
     },
+    "reports.comparisons": {
+        "ask_comparison explain_difference": "reconciliation.edit",
+    },
     "reports.export_services": {
         "request_export open_file": "export.everything",
     },

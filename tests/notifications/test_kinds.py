@@ -14,7 +14,8 @@ from tests.support.environment import ROOT
 REAL = [one for one in registry.every() if not one.name.startswith("test.")]
 NAMES = [
     "budgets.alert", "claims.decided", "connections.silent", "contests.ended", "contests.halfway", "contests.started",
-    "disputes.answered", "notifications.channel_off", "payouts.waiting", "rewards.on_its_way", "rewards.sent",
+    "disputes.answered", "notifications.channel_off", "payouts.waiting", "reconciliation.differs", "rewards.on_its_way",
+    "rewards.sent",
 ]  # fmt: skip
 
 

@@ -41,6 +41,7 @@ from incentives.tax import services as tax
 from rewards import services as rewards
 from rewards.models import Product, RewardOrder
 from tests.factories import deal, make_budget, make_connection, make_participant, make_program, make_user, usd
+from tests.reports.flow_checks import assert_reasons_add_up
 from tests.rewards.conftest import World
 
 FAULTS = [
@@ -326,6 +327,7 @@ def machine_for(monkeypatch):
             found = reconcile(rewards.list_provider_orders(client=self.world.client)).differences
             assert [str(difference) for difference in found if difference.serious] == []
             assert check_ledger() == []
+            assert_reasons_add_up(rows=True)
 
         # --- what holds after every step
         @invariant()
@@ -333,6 +335,7 @@ def machine_for(monkeypatch):
             assert list(recompute.check()) == []
             assert check_ledger() == []
             assert not Account.objects.filter(tracked=True, balance_minor__lt=0).exists()
+            assert_reasons_add_up()
 
         @invariant()
         def promise_6_every_order_has_its_approvals(self):

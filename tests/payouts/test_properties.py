@@ -21,6 +21,7 @@ from incentives.payouts.reconcile import reconcile
 from rewards import services as rewards
 from rewards.models import RewardOrder
 from tests.factories import deal, make_connection, make_participant, make_program, make_user, usd
+from tests.reports.flow_checks import assert_reasons_add_up
 from tests.rewards.conftest import World
 
 FAULTS = ["504_before", "504_after", "reset_after", "500_after", "not_json", "401", "400", "pending", "429"]
@@ -93,6 +94,7 @@ def machine_for(monkeypatch):
         def the_books_are_right(self):
             assert check_ledger() == []
             assert list(recompute.check()) == []
+            assert_reasons_add_up()
             for order in RewardOrder.objects.filter(state="completed"):
                 assert order.payout.status == "fulfilled"
 

@@ -22,6 +22,7 @@ from incentives.payouts.checks import check_ledger
 from incentives.payouts.models import Payout, PayoutEarning
 from tests.factories import deal, usd
 from tests.payouts.scene import Scene
+from tests.reports.flow_checks import assert_reasons_add_up
 
 
 class Books:
@@ -94,6 +95,7 @@ class Books:
 
     def check(self):
         assert check_ledger() == []
+        assert_reasons_add_up(rows=True)
         participation = self.participation
         if participation.paid_seq >= participation.scored_seq:
             assert_recovered_once(participation)

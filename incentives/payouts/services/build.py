@@ -102,9 +102,12 @@ def build_payouts(
     return result
 
 
-def plan_for(program: Program, cutoff: datetime | None = None) -> Plan:
+def plan_for(
+    program: Program, cutoff: datetime | None = None, *, definition: dict | None = None, orderable=None
+) -> Plan:
     """What to pay with, and of what was earned up to `cutoff` (None: now). Raises CannotBuild naming what is missing and
-    where to set it."""
+    where to set it. Who asks for many programs gives what it has read for all: the definitions that govern now, and a
+    function from currency and delivery type to the products that may be ordered."""
     if program.status not in (Program.Status.ACTIVE, Program.Status.CLOSING, Program.Status.CLOSED):
         raise CannotBuild(
             f"{program} is {program.get_status_display().lower()}; only a running or closed program pays."
@@ -113,14 +116,14 @@ def plan_for(program: Program, cutoff: datetime | None = None) -> Plan:
         raise CannotBuild(f"{program} has no budget. Choose one on the program's page.")
     if program.budget.currency != program.currency:
         raise CannotBuild(f"{program} pays {program.currency}, its budget holds {program.budget.currency}.")
-    definition = program.current_definition
+    definition = program.current_definition if definition is None else definition
     delivery, payout = definition.get("delivery"), definition.get("payout") or {}
     if not delivery:
         raise CannotBuild(f"{program} names no delivery. Add one in its definition.")
     return Plan(
         program=program,
         wanted=delivery.get("products", "any"),
-        products=_products(program, delivery),
+        products=_products(program, delivery, orderable),
         delivery_type=delivery["type"],
         channel=delivery.get("channel") or "email",
         minimum=Money.from_decimal(Decimal(payout.get("minimum") or "0"), program.currency),
@@ -137,10 +140,10 @@ def _until(hold_days: int, cutoff: datetime | None) -> datetime | None:
     return (cutoff or timezone.now()) - timedelta(days=hold_days)
 
 
-def _products(program: Program, delivery: dict) -> list:
+def _products(program: Program, delivery: dict, orderable_products) -> list:
     """The cards that may be sent, the default first."""
     wanted = delivery.get("products", "any")
-    if found := options.orderable(program.currency, delivery["type"], wanted):
+    if found := options.orderable(program.currency, delivery["type"], wanted, orderable_products):
         return found
     names = "any product" if wanted == "any" else ", ".join(wanted)
     raise CannotBuild(f"The catalogue has no orderable {names} in {program.currency} for {delivery['type']}.")

@@ -22,9 +22,10 @@ from rewards.money import Money
 
 
 # --- what may be sent ----------------------------------------------------------------------------------------------------
-def orderable(currency: str, delivery_type: str, wanted: Sequence[str] | str) -> list[Product]:
-    """Orderable products of this currency and way among `wanted`, in its order; of "any" or nothing all, by name."""
-    found = {p.product_id: p for p in catalogue.orderable_products(currency, delivery_type)}
+def orderable(currency: str, delivery_type: str, wanted: Sequence[str] | str, read=None) -> list[Product]:
+    """Orderable products of this currency and way among `wanted`, in its order; of "any" or nothing all, by name. `read`
+    answers for the catalogue where many ask."""
+    found = {p.product_id: p for p in (read or catalogue.orderable_products)(currency, delivery_type)}
     if wanted == "any" or not wanted:
         return list(found.values())
     return [found[code] for code in wanted if code in found]

@@ -1,26 +1,23 @@
 """manage.py reconcile"""
 
-from django.conf import settings
 from django.core.management.base import BaseCommand, CommandError
 
-from incentives.payouts.reconcile import reconcile
+from incentives.reports.comparisons import compare_now
 from rewards.errors import RewardError
-from rewards.money import Money
 from rewards.provider.errors import ProviderError
 
 
 class Command(BaseCommand):
-    help = "Compare ledger, orders and the provider's own list; exits 1 when anything differs."
+    help = "Compare ledger, orders and the provider's own list, on record; exits 1 when anything differs, 2 unasked."
 
     def handle(self, *args, **options):
         try:
-            report = reconcile()
+            run, report = compare_now()
         except (RewardError, ProviderError) as exc:
             raise CommandError(f"The provider could not be asked: {exc}", returncode=2) from exc
         for difference in report.differences:
             self.stdout.write(str(difference))
-        ours, theirs = (Money(v, settings.E2R_CURRENCY) for v in (report.ours_minor, report.theirs_minor))
-        self.stdout.write(f"{report.orders} orders issued: {ours} here, {theirs} at the provider.")
+        self.stdout.write(f"{report.orders} orders issued: {run.ours} here, {run.theirs} at the provider.")
         if not report.agrees:
             raise CommandError("The books differ. Each line above says where.", returncode=1)
         self.stdout.write("Issued at the provider = spent in the ledger.")
