@@ -12,7 +12,7 @@ from incentives.core.append_only import append_only
 class Migration(migrations.Migration):
 
     dependencies = [
-        ('reports', '0003_reward_reminder'),
+        ('reports', '0004_reminders_through_the_outbox'),
         migrations.swappable_dependency(settings.AUTH_USER_MODEL),
     ]
 
