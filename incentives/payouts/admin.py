@@ -8,7 +8,7 @@ from django.utils.translation import gettext_lazy as _
 from incentives.core.admin import ReadOnlyAdmin
 from incentives.core.errors import DomainError
 from incentives.payouts import services
-from incentives.payouts.models import Approval, ApprovalPolicy, Hold, Payout
+from incentives.payouts.models import Approval, ApprovalPolicy, Hold, Payout, ProductChoice
 
 
 class RejectForm(forms.Form):
@@ -68,6 +68,13 @@ class HoldAdmin(ReadOnlyAdmin):
     permission = "payouts.view"
     list_display = ["placed_at", "payout", "kind", "reason", "lifted_at", "lifted_by"]
     list_select_related = ["payout", "lifted_by"]
+
+
+@admin.register(ProductChoice)
+class ProductChoiceAdmin(ReadOnlyAdmin):
+    permission = "payouts.view"
+    list_display = ["payout", "product_name", "how", "chosen_by", "chosen_at", "deadline", "committed_at"]
+    list_select_related = ["payout", "chosen_by"]
 
 
 @admin.register(ApprovalPolicy)

@@ -2,13 +2,13 @@
 
 from collections import defaultdict
 
-from django.db.models import Count, Exists, OuterRef, Q, Sum
+from django.db.models import Count, Exists, F, OuterRef, Q, Sum
 
 from incentives.earnings.models import Earning, Participation
 from incentives.ledger import accounts
 from incentives.ledger.models import Account, Budget
 from incentives.ledger.selectors import check_postings
-from incentives.payouts.models import Approval, Payout
+from incentives.payouts.models import Approval, Payout, ProductChoice
 from incentives.payouts.services.build import content_hash
 from incentives.payouts.services.netting import overpaid_by_ground, written_off_by_ground
 from rewards.models import RewardOrder
@@ -110,4 +110,10 @@ def _approvals() -> list[str]:
             )
         if payout.content_hash != content_hash(payout):
             problems.append(f"payout {payout.public_id}: is not what was approved")
+    chosen = ProductChoice.objects.filter(payout__order__isnull=False)
+    other = chosen.filter(Q(committed_at__isnull=True) | ~Q(product_code=F("payout__product_code")))
+    problems += [
+        f"payout {public_id}: its card is not the one that was chosen"
+        for public_id in other.order_by("payout").values_list("payout__public_id", flat=True)
+    ]
     return problems

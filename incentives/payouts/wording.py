@@ -221,7 +221,7 @@ def payout_for_recipient(payout: Payout) -> tuple[str, str, str]:
     if payout.status == S.SUBMITTED:
         choice = getattr(payout, "choice", None)
         if choice is not None and not choice.answered:
-            day = date_format(timezone.localtime(choice.deadline), "DATE_FORMAT")
+            day = date_format(timezone.localtime(choice.deadline), "j M Y")
             return "to_choose", _("Yours to choose"), _("Choose which card it becomes, until %(day)s.") % {"day": day}
         return "pending", _("Being checked"), _("Somebody checks it before it is sent.")
     if payout.status == S.FULFILLED:
