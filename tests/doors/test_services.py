@@ -221,6 +221,7 @@ NO_DOOR = {
     "payouts.services.confirmed.write_change": "the step of save_policy and save_rule",
     "payouts.services.confirmed.confirm_change": "the step of confirm_policy and confirm_rule",
     "payouts.services.orders.identity": "how somebody is called",
+    "payouts.services.orders.receives": "answers yes or no",
     "payouts.services.risk.require_within_limits": "a check within approve_payout",
     "payouts.services.states.change_status": "the step of a service that checked",
     "payouts.services.states.reserve": "the step of a service that checked",
