@@ -261,7 +261,7 @@ def test_a_payout_that_takes_another_amount_than_it_pays_is_not_explained(scene)
     other = Earning.objects.latest("pk")
     PayoutEarning.objects.create(payout=payout, earning=other, amount_minor=1)
     earned, made = flow.lines(flow.Scope(Program.objects.filter(pk=payout.program_id)))
-    assert (figures(earned), reasons(earned)) == ([12_000] + [10_001] * 4, {"below_smallest_card": (1_999, 1)})
+    assert (figures(earned), reasons(earned)) == ([12_000] + [10_001] * 4, {"to_build": (1_999, 1)})
     assert made.day == payout.created_at.astimezone(UTC).date() and figures(made) == [0, -1, -1, -1, -1]
     assert (made.open_gaps, made.unexplained("approved")) == (["approved"], 1)
     (row,) = flow.items(payout.program, made.day)
