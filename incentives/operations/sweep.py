@@ -31,6 +31,7 @@ SWEEPERS = (
     "incentives.ledger.alerts.sweep_once",
     "incentives.simulations.services.sweep_once",
     "incentives.reports.export_services.sweep_once",
+    "incentives.api.idempotency.sweep_once",
     "incentives.reports.ageing.send_reminders",
     "incentives.crm.notices.watch_silence",
     "incentives.earnings.notices.announce_due",
