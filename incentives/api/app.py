@@ -8,7 +8,7 @@ from ninja.errors import AuthenticationError, HttpError, ValidationError
 from ninja.parser import Parser
 
 from incentives.api import errors, problems
-from incentives.api.v1 import activities
+from incentives.api.v1 import activities, money, people, programs
 
 
 class StrictParser(Parser):
@@ -32,7 +32,12 @@ api = Api(
     openapi_url=None,
     parser=StrictParser(),
 )
-for tag, router in {"activities": activities.router}.items():
+for tag, router in {
+    "activities": activities.router,
+    "people": people.router,
+    "programs": programs.router,
+    "money": money.router,
+}.items():
     api.add_router("", router, tags=[tag])
 
 

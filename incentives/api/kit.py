@@ -7,6 +7,7 @@ from django.http import Http404
 from ninja import Schema
 from pydantic import AfterValidator, ConfigDict, Field
 
+from incentives.api import errors
 from rewards.money import Money
 
 
@@ -43,6 +44,14 @@ def one(rows, public_id):
     if row is None:
         raise Http404
     return row
+
+
+def aware(moment: datetime, field: str) -> datetime:
+    """A moment must say its offset. Raises Invalid."""
+    if moment.tzinfo is None:
+        text = "expected a moment with its offset, such as 2026-03-01T00:00:00Z"
+        raise errors.Invalid(errors=[{"field": field, "code": "offset_missing", "message": text}])
+    return moment
 
 
 def when(value: datetime | None) -> str | None:

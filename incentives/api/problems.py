@@ -12,6 +12,7 @@ from ninja.errors import AuthenticationError, HttpError, ValidationError
 from incentives.api import errors
 from incentives.core.errors import DomainError
 from incentives.core.logs import request_id
+from incentives.programs.rules import DefinitionError
 
 log = logging.getLogger(__name__)
 MEDIA = "application/problem+json"
@@ -23,6 +24,8 @@ MOST_ERRORS = 200
 def content_of(exc: DomainError) -> dict:
     """The document of one error."""
     found = list(getattr(exc, "errors", ()))
+    if isinstance(exc, DefinitionError):
+        found = [{"field": p.path or "definition", "code": exc.code, "message": str(p)} for p in exc.problems]
     if not found and exc.details.get("field"):
         found = [{"field": str(exc.details["field"]), "code": exc.code, "message": str(exc.user_message)}]
     phrase = http.HTTPStatus(exc.status).phrase

@@ -27,14 +27,17 @@ class Scope:
 SCOPES: dict[str, Scope] = {
     "activities:read": Scope(_("Read activities"), ("activities.view",)),
     "activities:write": Scope(_("Send activities"), ("activities.import",)),
-    "participants:read": Scope(_("Read participants, teams and partners"), ("participants.view", "me.view")),
+    "participants:read": Scope(_("Read participants"), ("participants.view", "me.view")),
     "participants:write": Scope(_("Add and change participants"), ("participants.edit",), ("participants.view",)),
+    "groups:read": Scope(_("Read teams and partners"), ("participants.view",)),
     "programs:read": Scope(_("Read programs and their versions"), ("programs.view",)),
     "programs:write": Scope(_("Write drafts of programs, never publish"), ("programs.edit",), ("programs.view",)),
     "programs:simulate": Scope(_("Validate and simulate definitions"), ("programs.simulate",)),
-    "earnings:read": Scope(_("Read earnings and their explanations"), ("payouts.view", "me.view")),
+    "earnings:read": Scope(
+        _("Read earnings and their explanations"), ("programs.view", "me.view"), ("payouts.view",)
+    ),
     "payouts:read": Scope(_("Read payouts"), ("payouts.view",)),
-    "payouts:build": Scope(_("Build payouts, which submits them for approval"), ("payouts.build",), ("payouts.view",)),
+    "payouts:build": Scope(_("Build payouts, which submits them for approval"), ("payouts.build",), ("payouts.view", "programs.view")),
     "payouts:approve": Scope(
         _("Approve and reject payouts as the person"), ("payouts.approve", "payouts.approve_as_manager"),
         ("payouts.view",), machine=False,

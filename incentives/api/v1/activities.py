@@ -11,7 +11,7 @@ from pydantic import Field
 from incentives.api import errors
 from incentives.api.auth import Needs
 from incentives.api.idempotency import once
-from incentives.api.kit import Text, one, when
+from incentives.api.kit import Text, aware, one, when
 from incentives.api.paging import Paged, page
 from incentives.core.errors import DomainError
 from incentives.crm import intake, selectors
@@ -206,14 +206,6 @@ def list_activities(request: HttpRequest, filters: Query[ActivityFilters]):
     if filters.occurred_before:
         rows = rows.filter(occurred_at__lt=aware(filters.occurred_before, "occurred_before"))
     return page(request, rows, filters, shown)
-
-
-def aware(moment: datetime, field: str) -> datetime:
-    """A moment must say its offset. Raises Invalid."""
-    if moment.tzinfo is None:
-        text = "expected a moment with its offset, such as 2026-03-01T00:00:00Z"
-        raise errors.Invalid(errors=[{"field": field, "code": "offset_missing", "message": text}])
-    return moment
 
 
 @router.get("/activities/{uuid:activity_id}", auth=Needs("activities:read"), response=ActivityOut)
