@@ -15,7 +15,7 @@ _n = itertools.count(1)
 @pytest.fixture(autouse=True)
 def quiet(settings, monkeypatch):
     """No broker, no memory of other tests."""
-    settings.ALLOWED_HOSTS = ["testserver"]
+    settings.ALLOWED_HOSTS = ["testserver", "localhost"]
     monkeypatch.setattr("incentives.crm.nudge._nudger.wake", lambda: None)
     monkeypatch.setattr(hooks, "connections_bucket", hooks.Bucket())
     monkeypatch.setattr("incentives.api.v1.activities.connections_bucket", hooks.Bucket())

@@ -143,7 +143,7 @@ def test_a_user_of_a_token_has_no_permission_beyond_its_scopes(api, manager):
 
     manager.limited_to = permissions_of(["payouts:build"])
     allowed = {permission for permission in GRANTS if manager.can(permission)}
-    assert allowed == {"payouts.build", "payouts.view"}
+    assert allowed == {"payouts.build", "payouts.view", "programs.view"}
 
 
 def test_a_machine_may_what_the_table_says_and_holds_no_role(administrator):
