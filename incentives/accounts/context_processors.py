@@ -59,6 +59,7 @@ GROUPS = [  # (heading or None, entries: url name, label, icon, permission or No
             ("notifications:log", _("Notifications"), "mail", "notifications.view"),
             ("programs:limits", _("Review limits"), "eye", "review_limits.view"),
             ("accounts:people", _("People"), "people", "users.edit"),
+            ("api:tokens", _("API tokens"), "connections", "tokens.edit"),
             ("core:audit", _("Audit trail"), "audit", "audit.view"),
         ],
     ),

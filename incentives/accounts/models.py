@@ -48,6 +48,15 @@ class User(AbstractBaseUser, PermissionsMixin):
     time_zone = models.CharField(max_length=64, default="UTC")
     language = models.CharField(max_length=8, default="en")
     created_at = models.DateTimeField(auto_now_add=True)
+    is_service = models.BooleanField(default=False, editable=False)
+    """A machine: acts through API tokens alone, holds no role, may what permissions.SERVICE_MAY says and never decides."""
+    responsible = models.ForeignKey(
+        "self", null=True, blank=True, editable=False, on_delete=models.PROTECT, related_name="machines"
+    )
+    """Of a machine: the person who made it, who counts as having done what it does."""
+
+    limited_to: frozenset[str] | None = None
+    """The permissions an API token leaves of this person's for one request; None: all of them."""
 
     objects = UserManager()
     USERNAME_FIELD = "email"
@@ -55,7 +64,14 @@ class User(AbstractBaseUser, PermissionsMixin):
     REQUIRED_FIELDS: list[str] = []
 
     class Meta:
-        constraints = [models.UniqueConstraint(Lower("email"), name="user_email_any_casing")]
+        constraints = [
+            models.UniqueConstraint(Lower("email"), name="user_email_any_casing"),
+            models.CheckConstraint(
+                condition=models.Q(is_service=False, responsible__isnull=True)
+                | models.Q(is_service=True, responsible__isnull=False),
+                name="user_machine_has_somebody_responsible",
+            ),
+        ]
 
     def __str__(self):
         return self.name or self.email
@@ -70,14 +86,21 @@ class User(AbstractBaseUser, PermissionsMixin):
     def roles(self) -> frozenset[str]:
         """The roles held now, read once per request."""
         if not hasattr(self, "_roles"):
-            self._roles = frozenset(self.role_set.values_list("role", flat=True)) if self.is_active else frozenset()
+            held = self.role_set.values_list("role", flat=True) if self.is_active and not self.is_service else ()
+            self._roles = frozenset(held)
         return self._roles
 
     def can(self, permission: str) -> bool:
-        """Whether a role of this person grants `permission`; see permissions.py. Superuser status grants nothing."""
-        from incentives.accounts.permissions import roles_with
+        """Whether a role of this person grants `permission`; see permissions.py. Superuser status grants nothing.
 
-        return self.is_active and not self.roles.isdisjoint(roles_with(permission))
+        A machine may what its fixed list says; an API token never gives more than the person has.
+        """
+        from incentives.accounts.permissions import SERVICE_MAY, roles_with
+
+        granted = roles_with(permission)
+        if not self.is_active or (self.limited_to is not None and permission not in self.limited_to):
+            return False
+        return permission in SERVICE_MAY if self.is_service else not self.roles.isdisjoint(granted)
 
 
 class UserRole(models.Model):

@@ -77,6 +77,13 @@ GRANTS: dict[str, frozenset[str]] = {
     "me.choose": frozenset({P, PA}),
 }
 
+SERVICE_MAY = frozenset({
+    "activities.view", "activities.import", "participants.view", "participants.edit", "programs.view", "programs.edit",
+    "programs.simulate", "payouts.view", "payouts.build", "budgets.view", "orders.view", "reports.view",
+})  # fmt: skip
+"""What a machine may do at most; the scopes of its token narrow it. It reads and prepares: it never publishes, approves,
+lifts a hold, moves money into or out of a budget, or counts as a second person."""
+
 
 @cache
 def roles_with(permission: str) -> frozenset[str]:

@@ -17,7 +17,8 @@ def people() -> QuerySet[User]:
         default=Value("active"),
         output_field=CharField(),
     )
-    return User.objects.annotate(state=state).prefetch_related(Prefetch("role_set", UserRole.objects.order_by("role")))
+    everybody = User.objects.filter(is_service=False)  # machines stand with the API tokens
+    return everybody.annotate(state=state).prefetch_related(Prefetch("role_set", UserRole.objects.order_by("role")))
 
 
 def role_names(user: User) -> str:

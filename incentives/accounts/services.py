@@ -1,6 +1,7 @@
 """Invite people, give and take roles, end access. Every change is recorded in the audit trail with it."""
 
 import logging
+import uuid
 
 from allauth.account.forms import default_token_generator
 from allauth.account.utils import user_pk_to_url_str
@@ -37,6 +38,20 @@ def invite(*, email: str, name: str, roles: set[str], actor: User) -> User:
     except IntegrityError as exc:  # somebody else invited the same address at the same moment
         raise AlreadyInvited from exc
     return user
+
+
+def create_machine(*, name: str, actor: User) -> User:
+    """An account that acts through API tokens alone: no password, no roles, `actor` is responsible for what it does.
+
+    Raises: NotAllowed.
+    """
+    if not actor.can("tokens.edit"):
+        raise NotAllowed
+    with transaction.atomic():
+        address = f"{uuid.uuid4().hex}@machines.invalid"  # nothing is ever mailed there
+        machine = User.objects.create_user(address, name=name.strip(), is_service=True, responsible=actor)
+        audit.record("machine.created", machine, actor=actor, after={"name": machine.name})
+    return machine
 
 
 def send_invitation(*, user: User, actor: User) -> bool:
@@ -76,6 +91,8 @@ def change_roles(*, user: User, roles: set[str], actor: User) -> User:
     """
     _require(actor, user)
     roles = _known(roles)
+    if user.is_service:
+        raise UnknownRole("A machine holds no roles: the scopes of its tokens say what it may do.")
     with transaction.atomic():
         user = _lock(user)
         before = set(user.role_set.values_list("role", flat=True))

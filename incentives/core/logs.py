@@ -12,6 +12,7 @@ _SECRETS = [
     (re.compile(r"(?i)(https://hooks\.slack\.com/)[^\s\"']+"), r"\1[secret]"),
     (re.compile(r"(?i)([?&]sig=)[^\s&\"']+"), r"\1[secret]"),  # the secret in the address of a Teams workflow
     (re.compile(r"(/boards/)[^/\s\"']+"), r"\1[token]"),
+    (re.compile(r"\blrl_[A-Za-z0-9_-]{6,}"), "[secret]"),  # an API token, wherever it turns up
     (re.compile(r"(?i)(bearer\s+|basic\s+|whsec_|accesstoken\W+)[A-Za-z0-9._~+/=-]{6,}"), r"\1[secret]"),
     (re.compile(r"(?i)(claim_?link\w*\W+)\S+"), r"\1[secret]"),
     (re.compile(r"[A-Za-z0-9._%+-]+@[A-Za-z0-9.-]+\.[A-Za-z]{2,}"), "[email]"),

@@ -42,7 +42,7 @@ def person_of(recipient: Recipient) -> Person | None:
     """How to reach them now; None for who cannot or must not be written to any more."""
     if recipient.user_id:
         user = recipient.user
-        if not user.is_active or not user.email:
+        if not user.is_active or user.is_service or not user.email:
             return None
         return Person(user.email, user.get_short_name(), user.language, user.time_zone, user)
     prefix, _, ident = recipient.ref.partition(":")

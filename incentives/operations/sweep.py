@@ -33,6 +33,7 @@ SWEEPERS = (
     "incentives.simulations.services.sweep_once",
     "incentives.reports.export_services.sweep_once",
     "incentives.reports.comparisons.sweep_once",
+    "incentives.api.idempotency.sweep_once",
     "incentives.crm.notices.watch_silence",
     "incentives.earnings.notices.announce_due",
     "incentives.notifications.sending.sweep_once",

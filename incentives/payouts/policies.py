@@ -7,6 +7,7 @@ from operator import or_
 from django.db.models import Q
 from django.utils import timezone
 
+from incentives.accounts.models import User
 from incentives.awards import selectors as awards
 from incentives.claims import selectors as claims
 from incentives.payouts.models import ApprovalPolicy, Delegation, Payout, ProductChoice, RiskRule
@@ -110,9 +111,14 @@ WROTE = ("created_by", "edited_by", "published_by", "writers")
 """Who had a hand in a program version: its writers, and who published it (a reviewer too)."""
 
 
+def hands_of(user):
+    """This person and the machines they are responsible for, as a subquery."""
+    return User.objects.filter(Q(pk=user.pk) | Q(responsible=user)).values("pk")
+
+
 def wrote_rules(user) -> Q:
     """Of a payout's lines: this person wrote or published the rules behind it."""
-    return reduce(or_, (Q(**{f"earning__version__{role}": user}) for role in WROTE))
+    return reduce(or_, (Q(**{f"earning__version__{role}__in": hands_of(user)}) for role in WROTE))
 
 
 def makers_of(payout: Payout) -> set[int]:
@@ -123,7 +129,13 @@ def makers_of(payout: Payout) -> set[int]:
     for row in payout.allocations.values_list(*(f"earning__version__{role}" for role in WROTE)).distinct():
         ids |= set(row)
     ids |= awards.givers_of(award_records(payout)) | approvers_of_claims(payout)
-    return ids - {None}
+    return behind(ids - {None})
+
+
+def behind(ids: set[int]) -> set[int]:
+    """These people, and whoever is responsible for a machine among them: a machine is nobody's second person."""
+    machines = User.objects.filter(pk__in=ids, is_service=True)
+    return ids | set(machines.values_list("responsible", flat=True))
 
 
 def choosers_of(payout: Payout) -> set[int]:

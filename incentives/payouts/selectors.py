@@ -36,6 +36,7 @@ from incentives.payouts.policies import (
     award_records,
     choosers_of,
     delegators_of,
+    hands_of,
     is_approver,
     may_decide,
     wrote_rules,
@@ -117,7 +118,7 @@ def _foreign_to(user) -> Q:
     reviewed = approved_by(user).filter(program=OuterRef("program"), participant=OuterRef("participant"))
     edited = Payout.policy_editors.through.objects.filter(payout=OuterRef("pk"), user=user)
     chose = ProductChoice.staff.through.objects.filter(productchoice__payout=OuterRef("pk"), user=user)
-    own = Q(submitted_by__isnull=True) | ~Q(submitted_by=user)
+    own = Q(submitted_by__isnull=True) | ~Q(submitted_by__in=hands_of(user))
     foreign = Q(participant__user__isnull=True) | ~Q(participant__user=user)
     return own & foreign & ~Exists(wrote) & ~Exists(gave) & ~Exists(edited) & ~Exists(reviewed) & ~Exists(chose)
 
@@ -143,7 +144,8 @@ def objection(payout: Payout, user) -> str:
 def _made_by(payout: Payout, user) -> str:
     if payout.participant.user_id == user.pk:
         return wording.RECEIVES
-    if payout.submitted_by_id == user.pk:
+    submitter = payout.submitted_by
+    if submitter is not None and user.pk in (submitter.pk, submitter.responsible_id):
         return wording.SUBMITTED
     if payout.allocations.filter(wrote_rules(user)).exists():
         return wording.WROTE_RULES

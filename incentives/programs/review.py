@@ -6,6 +6,7 @@ from django.db import transaction
 from django.db.models import Q, QuerySet
 from django.utils import timezone
 
+from incentives.accounts.models import User
 from incentives.core import audit
 from incentives.core.errors import IllegalTransition, NotAllowed
 from incentives.programs import services
@@ -97,7 +98,12 @@ def effective_start(definition: Definition, moment: datetime) -> datetime | None
 def wrote(version: ProgramVersion, user) -> bool:
     """Whether this person wrote any of it or asked for its review, and so may not review it."""
     own = {version.created_by_id, version.edited_by_id, version.review_requested_by_id}
-    return user.pk in own or version.writers.filter(pk=user.pk).exists()
+    machines = User.objects.filter(responsible=user)  # what a machine wrote, its person wrote
+    return (
+        user.pk in own
+        or version.writers.filter(Q(pk=user.pk) | Q(responsible=user)).exists()
+        or machines.filter(pk__in=own - {None}).exists()
+    )
 
 
 def waiting_for(user) -> QuerySet[ProgramVersion]:

@@ -24,6 +24,7 @@ reports.JournalAccount reports.JournalExport reports.RewardReminder
 reports.ProviderComparison reports.ProviderDifference reports.ComparisonDifference reports.DifferenceNote
 notifications.Recipient notifications.Preference notifications.ChannelEndpoint notifications.Delivery notifications.Notification
 portal.WallScreen portal.WallScreenProgram
+api.ApiToken
 core.AuditEvent core.SealedRow core.UnsealedRow
 """.split()
 """Labels, each a file `data/<label>.jsonl`, in an order in which a row mostly follows what it refers to."""
@@ -50,6 +51,7 @@ LEFT_OUT = {
     "simulations.SimulatedPerson": "computed from a simulation's definition and the facts, again at any time",
     "simulations.Overlap": "computed from a simulation's definition and the facts, again at any time",
     "notifications.Announcement": "a mark that something was announced; notifications.Notification has to whom",
+    "api.IdempotencyKey": "answers kept for seven days, so that a repeated request gets the same one",
     "reports.FullExport": "about these files themselves; the trail has who made and fetched them",
 }
 """Label -> why it is not in the file."""
@@ -62,6 +64,7 @@ FIELDS_LEFT_OUT = {
     "rewards.RewardOrder.hook_hash": "the hash of that address",
     "portal.WallScreen.token_hash": "the hash of a screen's secret address",
     "notifications.ChannelEndpoint.sealed": "the secret address of a chat channel",
+    "api.ApiToken.digest": "the hash of a token",
     "rewards.Card.sealed": "the claim link, which is money",
 }
 """Label and field -> why it is not in the file."""

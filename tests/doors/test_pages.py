@@ -27,6 +27,8 @@ OPEN = {
     "hooks/<str:token>/events": "facts from machines; token and signature (tests/crm/test_endpoint.py)",
     "boards/<str:token>/": "a screen on the wall; the token is looked up by its hash (tests/portal/test_wall.py)",
     "notifications/unsubscribe/<str:token>/": "whom a signed link names stops hearing of one kind (tests/notifications)",
+    "api/v1/openapi.json": "what the API is; says nothing of the data (tests/api/test_document.py)",
+    "^api/v1/(?P<rest>.*)$": "every other address of the API: 404",
     "styleguide/": "components without data; 404 but for administrators or with DEBUG (tests/core)",
 }
 """Address -> why no person's permission guards it. Whoever is not signed in gets here."""
@@ -36,6 +38,10 @@ SIGNED_IN = {
     "search/": "asks the lists one may open (tests/operations/test_search.py)",
     "profile/notifications/": "what one hears of, how often, and when not",
     "profile/": "a person's own name, zone and password",
+    "profile/tokens/": "a person's own API tokens",
+    "profile/tokens/new/": "a token that acts as the person who makes it (tests/api/test_tokens.py)",
+    "profile/tokens/<uuid:public_id>/revoke/": "a person's own API tokens; others' are 404 (tests/api/test_tokens.py)",
+    "api/v1/docs": "what the API is; says nothing of the data",
     "accounts/email/": "the address one signs in with; says that an administrator changes it",
 }
 """Address of a page with `permission = None` -> why everybody signed in may open it."""
@@ -49,6 +55,9 @@ WRITE_BY_READERS = {
 FOREIGN = ("accounts/", "admin/")
 """allauth's pages and the Django admin: tests/accounts/test_sign_in.py, tests/doors/test_admin.py."""
 
+API = "api/v1/"
+"""The operations of the API have tokens and scopes: tests/doors/test_api.py finds each and tries it with every role."""
+
 
 def walk(patterns, prefix: str = "", space: str = ""):
     """(address, name, view) of every page below."""
@@ -61,7 +70,11 @@ def walk(patterns, prefix: str = "", space: str = ""):
 
 
 FOUND = {entry[0]: entry for entry in reversed(list(walk(get_resolver().url_patterns)))}  # of two the first answers
-ALL = [entry for address, entry in FOUND.items() if not address.startswith(FOREIGN) or address in SIGNED_IN]
+ALL = [
+    entry
+    for address, entry in FOUND.items()
+    if not address.startswith((*FOREIGN, API)) or address in SIGNED_IN or address in OPEN
+]
 PAGES = [(address, name, view.view_class) for address, name, view in ALL if address not in OPEN]
 PLACE = re.compile(r"<(?:(\w+):)?(\w+)>")
 EXAMPLE = {

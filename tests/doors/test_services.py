@@ -31,7 +31,11 @@ BECAUSE = {"reason": "because"}
 
 SERVICES = {
     "accounts.services": {
+        "create_machine": "tokens.edit",
         "invite send_invitation change_roles set_active": "users.edit",
+    },
+    "api.tokens": {
+        "create_machine_token": "tokens.edit",
     },
     "awards.services": {
         "make_pot give_award upload_batch give_batch cancel_award": "awards.give",
@@ -200,6 +204,8 @@ NO_DOOR = {
     "awards.services.check": "says what giving would refuse",
     "core.audit.build": "writes down who acted",
     "core.audit.record": "writes down who acted",
+    "api.tokens.create_token": "one's own, or a machine's for tokens.edit (tests/api/test_tokens.py)",
+    "api.tokens.revoke_token": "one's own, or anybody's for tokens.edit (tests/api/test_tokens.py)",
     "crm.imports.import_file": "the command line and the demo; pages call upload and start",
     "crm.imports.require": "the check itself, of upload and start",
     "claims.services.states.move": "the step of a service that checked",

@@ -1,0 +1,1 @@
+"""The REST API: tokens, errors, repeats, and each resource."""
