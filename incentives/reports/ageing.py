@@ -222,6 +222,7 @@ def message_for(cards: list[Payout]) -> EmailMultiAlternatives:
         subject = ngettext("A reward waits for you", "%(n)s rewards wait for you", len(cards)) % {"n": len(cards)}
         context = {
             "user": user,
+            "subject": subject,
             "cards": cards,
             "mailed": any(card.opening == UNKNOWN for card in cards),
             "link": f"{settings.BASE_URL}{reverse('portal:rewards')}",
