@@ -166,9 +166,8 @@ def _audited(participation: Participation, last: datetime, own) -> Iterable[Caus
         if names:
             yield Cause(
                 kind="person",
-                text=gettext("The participant's %(what)s changed") % {
-                    "what": ", ".join(gettext(PERSON[name]) for name in names)
-                },
+                text=gettext("The participant's %(what)s changed")
+                % {"what": ", ".join(gettext(PERSON[name]) for name in names)},
                 at=event.at,
                 known_at=event.at,
                 by="" if own else event.actor_name,

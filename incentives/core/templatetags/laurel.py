@@ -240,7 +240,10 @@ def duration(value: timedelta) -> str:
         (seconds % 60, pgettext("seconds", "s")),
     ]
     first = next((i for i, (count, _) in enumerate(parts) if count), 3)
-    return " ".join(f"{count}{NBSP}{unit}" for count, unit in parts[first : first + 2] if count) or f"0{NBSP}{parts[-1][1]}"
+    return (
+        " ".join(f"{count}{NBSP}{unit}" for count, unit in parts[first : first + 2] if count)
+        or f"0{NBSP}{parts[-1][1]}"
+    )
 
 
 @register.simple_tag
