@@ -122,8 +122,10 @@ class Dispute(models.Model):
 
     @property
     def told(self) -> str:
-        """The subject in the reader's language: of a line about a whole period it is the line's explanation."""
-        return told(self.subject) if self.about == self.About.LINE and self.object_id is None else self.subject
+        """The subject in the reader's language: its record's name, or the explanation of a line about a whole period."""
+        if self.object_id is not None:
+            return str(self.object)
+        return told(self.subject) if self.about == self.About.LINE else self.subject
 
     @property
     def own_url(self) -> str:

@@ -62,7 +62,7 @@ class MinePage(Own, ListPage):
     )  # fmt: skip
 
     def get_queryset(self):
-        return Dispute.objects.raised_by_person(self.request.user).select_related("program")
+        return Dispute.objects.raised_by_person(self.request.user).select_related("program", "object")
 
     def get_context(self) -> dict:
         return {"crumbs": crumbs(ME)}
@@ -134,7 +134,7 @@ class OwnPage(Own, DetailPage):
 
     def get_queryset(self):
         rows = Dispute.objects.raised_by_person(self.request.user)
-        return rows.select_related("program", "earning", "payout", "participant")
+        return rows.select_related("program", "earning", "payout", "participant", "object")
 
     def get_context(self, thing) -> dict:
         unread = thing.unread

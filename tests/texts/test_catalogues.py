@@ -13,7 +13,7 @@ LANGUAGES = [code for code, _name in settings.LANGUAGES if code != "en"]
 PLURALS = {"es": 3, "fr": 2}
 PLACE = re.compile(r"%\(\w+\)[a-z]|%%|\{\w*\}|%[sd]")
 TAG = re.compile(r"</?[a-z][^>]*>")
-WORDS = {"Laurel", "CSV", "Excel", "XLSX", "PDF", "nbsp", "middot", "amp"}
+WORDS = {"Laurel", "CSV", "Excel", "XLSX", "PDF", "JSON", "SHA", "nbsp", "middot", "amp", "hooks", "events"}
 """Words that stand in templates as they are."""
 
 
@@ -61,8 +61,16 @@ def test_translations_keep_placeholders_and_markup_and_have_every_plural(languag
 
 def _ends(entry, text: str) -> tuple[bool, bool]:
     """Blanks at both ends as in English; a semicolon has one before it in French."""
-    first = entry.msgid[0].isspace() or text[:2].strip() == ";" and text[0].isspace()
+    first = entry.msgid[0].isspace() or (text[:2].strip() == ";" and text[0].isspace())
     return first, entry.msgid[-1].isspace()
+
+
+@pytest.mark.parametrize("language", LANGUAGES)
+def test_no_phrase_was_copied_in_place_of_a_translation(language):
+    """A word may be the same in both languages; a phrase of several hardly ever is."""
+    same = [entry.msgid for entry in catalogue(language) if entry.msgid == entry.msgstr]
+    assert [text for text in same if len(re.findall(r"[^\W\d_]{2,}", PLACE.sub("", text))) > 1] == []
+    assert len(same) < 60
 
 
 def test_templates_have_no_words_outside_of_the_texts_to_translate():
@@ -76,7 +84,7 @@ def test_templates_have_no_words_outside_of_the_texts_to_translate():
         text = re.sub(r"\{%\s*blocktrans.*?endblocktrans\w*\s*%\}", " ", text, flags=re.DOTALL)
         spoken = re.findall(r'(?:placeholder|aria-label|title|alt|data-copied)="([^"{<]+)"', text)
         text = re.sub(r"\{%.*?%\}|\{\{.*?\}\}", " ", text, flags=re.DOTALL)
-        text = re.sub(r"<(style|script|code)\b.*?</\1>|<[^>]*>", " ", text, flags=re.DOTALL)
+        text = re.sub(r"<(style|script|code|pre)\b.*?</\1>|<[^>]*>", " ", text, flags=re.DOTALL)
         words = [word for part in (text, *spoken) for word in re.findall(r"[A-Za-z]{2,}", part) if word not in WORDS]
         if words:
             found[str(path.relative_to(ROOT))] = words

@@ -34,9 +34,7 @@ SUBJECTS = {
         "Le concours « Race » a commencé", "Le concours « Race » est terminé",
     },
 }  # fmt: skip
-ENGLISH = re.compile(
-    r"\b(the|your|you|and|it was|look at|hello|claim|reward|with|after|signing|no more|has)\b", re.IGNORECASE
-)
+ENGLISH = re.compile(r"\b(the|your|you|and|it was|look at|hello|reward|with|after|signing|no more)\b", re.IGNORECASE)
 DATA = re.compile(
     r"https?://\S+|Reseller claims|House rules|Because of the invoice|And this\?|It was 7,000|Mine is gone"
 )
@@ -61,8 +59,9 @@ def test_every_mail_to_participants_speaks_the_language(client, clock, settings,
         accounts.send_invitation(user=make_user("participant", language=language), actor=administrator)
         for address in (guest.email, "nobody-here@example.com"):
             client.post("/accounts/password/reset/", {"email": address}, headers={"accept-language": language})
-        ageing.message_for([world.sent]).send()
-        ageing.message_for([world.sent, world.links]).send()
+        cards = list(ageing.delivered_cards().filter(participant=world.rep).order_by("pk"))
+        ageing.message_for(cards[:1]).send()
+        ageing.message_for(cards).send()
     told = set(Notification.objects.filter(delivery__isnull=False).values_list("kind", flat=True))
     mine = {one.name for one in registry.every() if not one.duty and one.concerns(world.rep_user)}
     assert mine - told == set(), "kinds of notices to participants that the world does not bring about"

@@ -7,15 +7,14 @@ module those pages use has one, whichever branch was taken; and what reads the s
 import re
 from pathlib import Path
 
-import polib
 import pytest
 from django.conf import settings
 from django.template.base import Template
 from django.urls import resolve
-from django.utils import translation
 
 from tests.doors.test_pages import GRANTS, PAGES, permissions
 from tests.texts.asked import listening, visible
+from tests.texts.test_catalogues import catalogue
 from tests.texts.world import World, tour
 
 pytestmark = pytest.mark.django_db
@@ -28,15 +27,8 @@ NOT_A_PAGE = {
 }
 """Address whose answer is not read -> why."""
 
-SAME = {
-    "es": {"Roles", "Total", "PDF", "No"},
-    "fr": {
-        "Total", "PDF", "Photo", "Date", "Action", "Message", "Type", "Invoice", "Conditions", "Notifications", "Menu",
-        "Participant", "Participants", "Incentives", "Questions", "Client", "Taxes", "Distinctions", "Classement",
-        "Navigation", "description",
-    },
-}  # fmt: skip
-"""Texts of our own that are the same word in another language."""
+SAME = {"Laurel", "CSV", "Excel (XLSX)"}
+"""Besides words of which the catalogue says that they are the same (`Menu`); test_catalogues.py watches those."""
 DATA = re.compile(
     r"(?:· )?(?:[A-Z]{2,3}|Scene \d+|OPP-\d+|INV-2026-\d+|Customer \d+|LX-1|\d+.bytes|\S+@example\.com|Demo,?"
     r"|Demo, [\d.]+.USD|Acme Resale|Ana R(?:uiz|\.)|Ben O(?:de|\.)|Nia New|(?:Pat|Pia) Acme|[\w ]+ Person|Firewall"
@@ -112,11 +104,9 @@ def test_every_page_of_participants_speaks_the_language(client, world, language,
 
 def leftovers(language: str, english, other) -> dict[str, set[str]]:
     """Path -> texts that read the same in both languages and are not data."""
-    found = {}
+    found, same = {}, SAME | {entry.msgid for entry in catalogue(language) if entry.msgid == entry.msgstr}
     for (path, before), (_path, after) in zip(english, other, strict=True):
-        texts = {
-            text for text in visible(before) & visible(after) if text not in SAME[language] and not DATA.fullmatch(text)
-        }
+        texts = {text for text in visible(before) & visible(after) if text not in same and not DATA.fullmatch(text)}
         if texts:
             found[path] = texts
     return found
@@ -138,9 +128,8 @@ def untranslated_in(language: str, templates: set[str]) -> list[str]:
     root = Path(settings.BASE_DIR)
     files = {str(Path(name).relative_to(root)) for name in templates if name.startswith(str(root))}
     files |= {f"incentives/{name}.py" for name in MODULES}
-    catalogue = polib.pofile(str(root / "incentives/locale" / language / "LC_MESSAGES/django.po"))
     return sorted(
         f"{', '.join(here)}: {entry.msgid}"
-        for entry in catalogue
+        for entry in catalogue(language)
         if not entry.translated() and (here := {file for file, _line in entry.occurrences} & files)
     )
