@@ -1,7 +1,7 @@
 # Laurel's commands. `make help` lists them. Needs Python 3.11, git and make; everything else is installed into .venv.
 SHELL := /bin/sh
 .DEFAULT_GOAL := help
-.PHONY: help demo demo-reset test test-quick lint format bench lock clean
+.PHONY: help demo demo-reset test test-quick lint format bench lock messages clean
 
 RUN := .venv/bin/python
 ARGS ?=
@@ -42,6 +42,9 @@ bench: .venv/.dev  ## measure, and write docs/benchmarks.md (ARGS="intake" for o
 
 lock: .venv/.dev  ## write the pinned lower part of requirements.txt and requirements-dev.txt anew
 	@$(RUN) .ci/lock.py $(ARGS)
+
+messages: .venv/.dev  ## collect the texts to translate and compile the catalogues (needs GNU gettext; docs/translations.md)
+	@DEBUG=1 $(RUN) .ci/messages.py $(ARGS)
 
 clean:  ## remove the virtual environment and what tests left; the demo's data in var/ stays
 	@rm -rf .venv staticfiles test-output .pytest_cache .ruff_cache .hypothesis

@@ -18,6 +18,7 @@ from incentives.programs.rules.facts import Fact, Person
 from incentives.programs.rules.periods import closes_at
 from incentives.programs.rules.schema import Definition
 from incentives.programs.rules.timeline import Timeline
+from incentives.programs.told import told
 from incentives.programs.versions import timeline_of
 
 KIND = "claim.submitted"
@@ -194,4 +195,4 @@ def verdict(claim: Claim) -> Verdict:
     if result.credits:
         return Verdict(True)
     first = result.reasons[0]
-    return Verdict(True, mend=first.message) if first.exception else Verdict(False, why=first.message)
+    return Verdict(True, mend=first.message) if first.exception else Verdict(False, why=told(first.message))

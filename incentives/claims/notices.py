@@ -24,11 +24,15 @@ def decided(items: list[Item], reader: Reader) -> Content | None:
         return None
     here = reader.user is not None
     one = claims[0]
-    subject = ngettext("Your claim %(claim)s: %(state)s", "%(n)s of your claims were decided", len(claims))
-    words = {"claim": one.reference, "state": one.get_status_display().lower(), "n": len(claims)}
+    if len(claims) == 1:
+        words = {"claim": one.reference, "state": one.get_status_display().lower()}
+        subject = gettext("Your claim %(claim)s: %(state)s") % words
+    else:
+        several = ngettext("%(n)s of your claims was decided", "%(n)s of your claims were decided", len(claims))
+        subject = several % {"n": len(claims)}
     link = one.my_url if len(claims) == 1 else reverse("claims:mine")
     return Content(
-        subject % words,
+        subject,
         {"claims": claims[:SHOWN], "more": max(0, len(claims) - SHOWN)},
         link=link if here else "",
         link_label=gettext("Look at the claim") if len(claims) == 1 else gettext("Look at my claims"),

@@ -6,7 +6,7 @@ from django.conf import settings
 from django.db import models
 from django.db.models import F, Q
 from django.utils import timezone
-from django.utils.translation import gettext
+from django.utils.translation import gettext, gettext_noop
 from django.utils.translation import gettext_lazy as _
 
 from incentives.core.fields import CurrencyField, ScaledDecimalField
@@ -156,6 +156,14 @@ class Delivery(models.Model):
         return self.external_id or self.delivery_key
 
 
+NAMED = {
+    "deal": gettext_noop("deal %(id)s"),
+    "metric": gettext_noop("metric %(id)s"),
+    "claim": gettext_noop("claim %(id)s"),
+}
+"""How a record is called by its type; of any other type by the type itself."""
+
+
 class ObjectState(models.Model):
     """One CRM record (or reported metric, or claim) as it stands now: what the earnings engine reads.
 
@@ -228,7 +236,8 @@ class ObjectState(models.Model):
     def __str__(self):
         if self.object_type == "award":  # its id says nothing to anybody, the reason does
             return gettext("award: %(reason)s") % {"reason": str(self.attributes.get("reason") or self.object_id)[:80]}
-        return f"{self.object_type} {self.object_id}"
+        form = NAMED.get(self.object_type)
+        return gettext(form) % {"id": self.object_id} if form else f"{self.object_type} {self.object_id}"
 
 
 class Activity(models.Model):

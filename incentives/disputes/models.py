@@ -17,6 +17,7 @@ from incentives.earnings.models import Earning
 from incentives.participants.models import Participant
 from incentives.payouts.models import Payout
 from incentives.programs.models import Program
+from incentives.programs.told import told
 from rewards.money import Money
 
 USER = settings.AUTH_USER_MODEL
@@ -118,6 +119,13 @@ class Dispute(models.Model):
 
     def get_absolute_url(self) -> str:
         return reverse("disputes:dispute", args=[self.public_id])
+
+    @property
+    def told(self) -> str:
+        """The subject in the reader's language: its record's name, or the explanation of a line about a whole period."""
+        if self.object_id is not None:
+            return str(self.object)
+        return told(self.subject) if self.about == self.About.LINE else self.subject
 
     @property
     def own_url(self) -> str:

@@ -53,7 +53,7 @@ class MinePage(Own, ListPage):
         Tab("closed", _("Closed"), ~Q(status__in=Dispute.OPEN)),
     )
     columns = (
-        Column("subject", _("About"), sort="subject", link=lambda row: row.own_url, note="program.name"),
+        Column("subject", _("About"), lambda row: row.told, sort="subject", link=lambda row: row.own_url, note="program.name"),
         Column("moved", _("Last change"), "moved_at", kind="time", sort="moved_at"),
         Column("status", _("State"), "status", kind="status", words={
             "open": _("Being looked at"), "waiting_for_rep": _("We asked you something"), "answered": _("Explained"),
@@ -62,7 +62,7 @@ class MinePage(Own, ListPage):
     )  # fmt: skip
 
     def get_queryset(self):
-        return Dispute.objects.raised_by_person(self.request.user).select_related("program")
+        return Dispute.objects.raised_by_person(self.request.user).select_related("program", "object")
 
     def get_context(self) -> dict:
         return {"crumbs": crumbs(ME)}
@@ -134,7 +134,7 @@ class OwnPage(Own, DetailPage):
 
     def get_queryset(self):
         rows = Dispute.objects.raised_by_person(self.request.user)
-        return rows.select_related("program", "earning", "payout", "participant")
+        return rows.select_related("program", "earning", "payout", "participant", "object")
 
     def get_context(self, thing) -> dict:
         unread = thing.unread
@@ -163,7 +163,7 @@ class OwnAction(Own, ActionPage):
         return thing.own_url
 
     def get_context(self, thing) -> dict:
-        return {"text": thing.subject, "crumbs": crumbs(ME, MINE)}
+        return {"text": thing.told, "crumbs": crumbs(ME, MINE)}
 
     def refuse(self, thing, form, exc: DomainError):
         messages.error(self.request, exc.user_message)

@@ -5,16 +5,26 @@ from dataclasses import dataclass, field, replace
 from datetime import datetime
 from uuid import UUID
 
-from django.utils.translation import gettext
+from django.utils.translation import gettext, gettext_noop
 
 from incentives.core.models import AuditEvent
 from incentives.crm.models import Activity, ObjectState
 from incentives.earnings.models import Credit, Earning, Participation, SealedStanding
-from incentives.earnings.record import Change, steps
+from incentives.earnings.record import Change, plain, steps
 from incentives.participants.models import Participant
 from incentives.participants.services import READ_BY_RULES
 from incentives.programs.models import ProgramVersion
 
+PERSON = {
+    "type": gettext_noop("type"),
+    "team": gettext_noop("team"),
+    "partner": gettext_noop("partner"),
+    "manager": gettext_noop("manager"),
+    "region": gettext_noop("region"),
+    "started_on": gettext_noop("first day"),
+    "ended_on": gettext_noop("last day"),
+}
+"""Words for participants.services.READ_BY_RULES."""
 RECORDS, EVENTS, NAMED = 2000, 500, 4
 """Records and events that are looked through, newest first, and causes that are named per posting."""
 
@@ -142,7 +152,7 @@ def _audited(participation: Participation, last: datetime, own) -> Iterable[Caus
             text=gettext("The target was set"),
             at=event.at,
             known_at=event.at,
-            changes=[Change(gettext("Target"), str(before), str(after))],
+            changes=[Change(gettext("Target"), plain(before) if before else "", plain(after) if after else "")],
             by="" if own else event.actor_name,
         )
     changed = AuditEvent.objects.filter(
@@ -156,7 +166,8 @@ def _audited(participation: Participation, last: datetime, own) -> Iterable[Caus
         if names:
             yield Cause(
                 kind="person",
-                text=gettext("The participant's %(what)s changed") % {"what": ", ".join(names).replace("_", " ")},
+                text=gettext("The participant's %(what)s changed")
+                % {"what": ", ".join(gettext(PERSON[name]) for name in names)},
                 at=event.at,
                 known_at=event.at,
                 by="" if own else event.actor_name,

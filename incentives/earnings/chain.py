@@ -29,6 +29,7 @@ from incentives.programs.rules.crediting import condition_of
 from incentives.programs.rules.limits import decimal_text
 from incentives.programs.selectors import measure_text, period_label
 from incentives.programs.summary import reward_in_words
+from incentives.programs.told import told, told_explained, told_limits
 from incentives.programs.versions import definition_of
 from rewards.money import Money
 
@@ -205,7 +206,7 @@ class _Teller:
             share=self.share(),
             standing=self.standing(),
             reward=self.reward(),
-            problems=[in_words(reason, {}) for reason in self.card.problems] if self.card else [],
+            problems=[told(in_words(reason, {})) for reason in self.card.problems] if self.card else [],
             postings=self.postings(),
             counting=self.participation.dirty_seq > self.participation.scored_seq
             or bool(self.record and waiting(self.record)),
@@ -217,7 +218,7 @@ class _Teller:
         fact = fact_of(self.record, people_of([self.record]))
         condition = condition_of(self.definition)
         found = explain_condition(condition, fact)
-        return found if self.own is None else list(_plainly(found, holds(condition, fact)))
+        return told_explained(found if self.own is None else list(_plainly(found, holds(condition, fact))))
 
     def share(self) -> Share | None:
         if self.credit is None:
@@ -308,19 +309,19 @@ class _Teller:
     def reward(self) -> Reward:
         rule, line, currency = self.rule(), self.line, self.last.currency
         said = line.explanation if line else self.last.explanation
-        sentence, _comma, cut_words = said.partition(", limited to ")
+        sentence, _comma, limits = said.partition(", limited to ")
         cut = Money(line.uncapped_minor - line.amount_minor, currency) if line else None
         factor, tier = self.multiplier(rule)
         return Reward(
             type=rule.type if rule else "",
             rule=reward_in_words(self.definition, rule) if rule else "",
-            sentence=sentence,
+            sentence=told(sentence),
             level=self.level(),
             multiplier=factor,
             tier=tier,
             uncapped=Money(line.uncapped_minor, currency) if line else None,
             cut=cut if cut else None,
-            cut_words=gettext("limited to %(words)s") % {"words": cut_words} if cut_words else "",
+            cut_words=told_limits(sentence, limits) if limits else "",
         )
 
     def level(self) -> str:
@@ -356,7 +357,7 @@ class _Teller:
                 amount=row.amount,
                 at=row.posted_at,
                 version=row.version.number,
-                words=row.explanation,
+                words=row.told,
                 correction=row.n > 1,
                 because=because[row.pk],
             )

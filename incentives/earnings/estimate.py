@@ -22,6 +22,7 @@ from incentives.programs.models import Program, Target
 from incentives.programs.rules.conditions import Group, Not, Test
 from incentives.programs.rules.facts import Credit, Fact, Scorecard
 from incentives.programs.rules.schema import Definition
+from incentives.programs.told import told
 from rewards.money import Money
 
 ID = "estimate"
@@ -145,7 +146,7 @@ def estimate(participant: Participant, runs: list[Running], deal: Deal, now: dat
         mine = targets[run.program.pk]
         before.append((run, run.timeline.score(person, mine, own)))
         after.append((run, run.timeline.score(person, mine, [*own, *new])))
-        reasons = tuple(r.message for r in result.reasons if not new and r.participant in (None, person.key))
+        reasons = tuple(told(r.message) for r in result.reasons if not new and r.participant in (None, person.key))
         found.append((run, new, reasons))
     cards = zip(_beside(before), _beside(after), strict=True)
     estimates = [
@@ -212,7 +213,7 @@ def _estimate(participant, run: Running, new: list[Credit], reasons, before, aft
         for line in card.lines:
             more = line.amount_minor - was.pop((card.period_start, line.key), 0)
             if more:
-                lines.append((line.explanation, Money(more, currency)))
+                lines.append((told(line.explanation), Money(more, currency)))
                 gained += more
     gained -= sum(was.values())  # lines the new deal takes the place of
     place = _place(participant, run, new) if new else None

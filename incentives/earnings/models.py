@@ -10,6 +10,7 @@ from incentives.core.fields import CurrencyField, ScaledDecimalField
 from incentives.crm.models import ObjectState
 from incentives.participants.models import Participant
 from incentives.programs.models import Program, ProgramVersion
+from incentives.programs.told import told
 from rewards.money import Money
 
 
@@ -146,6 +147,11 @@ class Earning(models.Model):
     def get_absolute_url(self) -> str:
         """The page that explains its line."""
         return reverse("payouts:line", args=[self.public_id])
+
+    @property
+    def told(self) -> str:
+        """The explanation in the reader's language."""
+        return told(self.explanation)
 
     @property
     def amount(self) -> Money:

@@ -110,7 +110,7 @@ def _shown(program: Program, name: str, reader: Reader) -> dict:
     if name == ENDED:
         lines = [gettext("The standing is final.")]
     else:
-        last = date_format(definition.ends_on, "j F Y")
+        last = date_format(definition.ends_on, gettext("j F Y"))
         lines = [gettext("It runs until %(day)s.") % {"day": last}]
     if not reader.chat and name != STARTED:
         lines += _own_lines(program, definition, reader)

@@ -174,7 +174,7 @@ def plain(value) -> str:
         return gettext("yes") if value else gettext("no")
     text = str(value)
     if "T" in text and (at := _moment(text)):
-        return date_format(localtime(at), "j M Y, H:i")
+        return date_format(localtime(at), gettext("j M Y, H:i"))
     try:
         return number(Decimal(text))
     except (InvalidOperation, ValueError):

@@ -150,7 +150,7 @@ def _posted(item: Posted, own: bool) -> dict:
         "booked_on": None if own else item.earning.booked_on,
         "version": item.version,
         "correction": item.correction,
-        "explanation": item.words,
+        "explanation": item.earning.explanation,
         "because": [_cause(cause) for cause in item.because],
     }
 

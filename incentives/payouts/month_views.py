@@ -47,7 +47,7 @@ ITEMS = {
 
 
 def month_name(month: date) -> str:
-    return date_format(month, "F Y")
+    return date_format(month, "YEAR_MONTH_FORMAT")
 
 
 def sums_of(name: str, row) -> list[Money]:
@@ -56,7 +56,7 @@ def sums_of(name: str, row) -> list[Money]:
 
 
 def closing_words(row) -> str:
-    return f"{row.closed.closed_by}, {date_format(row.closed.closed_at, 'j M Y')}" if row.closed else ""
+    return f"{row.closed.closed_by}, {date_format(row.closed.closed_at, gettext('j M Y'))}" if row.closed else ""
 
 
 def month_url(month: date) -> str:

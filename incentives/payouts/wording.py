@@ -102,7 +102,7 @@ def event(action: str) -> tuple[str, str]:
 
 # --- orders -------------------------------------------------------------------------------------------------------------
 def _clock(moment) -> str:
-    return date_format(timezone.localtime(moment), "H:i")
+    return date_format(timezone.localtime(moment), _("H:i"))
 
 
 def _again(order: RewardOrder) -> str:

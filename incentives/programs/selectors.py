@@ -115,7 +115,7 @@ def period_label(definition: Definition, start: date) -> str:
         case "quarter":
             return gettext("%(year)s, quarter %(n)s") % {"year": start.year, "n": (start.month + 2) // 3}
         case "month":
-            return formats.date_format(start, "F Y")
+            return formats.date_format(start, "YEAR_MONTH_FORMAT")
     return gettext("Week from %(day)s") % {"day": formats.date_format(start, gettext("j M Y"))}
 
 

@@ -27,6 +27,7 @@ from incentives.programs.rules.schema import (
     RankPrize,
     Tiers,
 )
+from incentives.programs.told import told_condition
 from rewards.money import Money
 
 KINDS = {
@@ -129,7 +130,7 @@ def _test(test: Test) -> str:
         ("kind", "eq", "award.given"): gettext("it is an award that somebody gave"),
     }
     key = (test.field, test.op, test.value)
-    return known[key] if isinstance(test.value, str) and key in known else sentence(test)
+    return known[key] if isinstance(test.value, str) and key in known else told_condition(sentence(test))
 
 
 def day(value: date) -> str:

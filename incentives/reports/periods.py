@@ -42,7 +42,7 @@ class Period:
             return gettext("Everything so far")
         if "Q" in self.key:
             return gettext("Quarter %(n)s of %(year)s") % {"n": self.key[-1], "year": self.first.year}
-        return date_format(self.first, "F Y") if "-" in self.key else str(self.first.year)
+        return date_format(self.first, "YEAR_MONTH_FORMAT") if "-" in self.key else str(self.first.year)
 
 
 def period_of(key: str, today: date) -> Period | None:

@@ -93,7 +93,7 @@ class ResultsPage(ListPage):
         Column("kind", _("Kind"), lambda row: KINDS.get(row.template, row.template), screen=False),
         Column("status", _("Status"), kind="status", sort="status"),
         Column("starts", _("First day"), "starts_on", kind="date", sort="starts_on", note=lambda row: gettext("to %(day)s") % {
-            "day": date_format(row.ends_on, "j M Y")}),
+            "day": date_format(row.ends_on, gettext("j M Y"))}),
         Column("ends", _("Last day"), "ends_on", kind="date", screen=False),
         _computed("won", _("Won"), "money"),
         _computed("cost", _("Cost earned"), "money", phone="value"),
@@ -269,7 +269,7 @@ WINDOWS = {
 
 
 def _day(day) -> str:
-    return date_format(day, "j M")
+    return date_format(day, gettext("j M"))
 
 
 def _share(ratio: Decimal | None) -> Decimal | None:

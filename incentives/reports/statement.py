@@ -181,7 +181,7 @@ class _Book:
         self.net[earning.participation_id, earning.currency] += minor
         on = earning.booked_on or earning.posted_at.astimezone(UTC).date()
         program = str(earning.participation.program)
-        line = Line(on, earning.explanation, program, earning.amount, _record(earning), earning)
+        line = Line(on, earning.told, program, earning.amount, _record(earning), earning)
         (self.earned if minor > 0 else self.corrections).append(line)
 
     # --- what was given up

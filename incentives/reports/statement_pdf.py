@@ -11,6 +11,7 @@ from functools import cache
 from pathlib import Path
 
 from django.utils.formats import date_format
+from django.utils.translation import get_language
 from django.utils.translation import gettext as _
 
 from incentives.core.exports import plain
@@ -69,7 +70,7 @@ class _Document:
         self.pdf.set_auto_page_break(True, 18)
         self.pdf.set_creation_date(datetime.combine(period.last, time.min, UTC))  # of the data, not of the moment
         self.pdf.set_title(self.show(self.title, plain_order=True))
-        self.pdf.set_lang("en")
+        self.pdf.set_lang(get_language() or "en")
 
     @property
     def title(self) -> str:
@@ -217,7 +218,7 @@ def delivery_words(kind: str) -> str:
 
 
 def _day(day) -> str:
-    return date_format(day, "j M Y")
+    return date_format(day, _("j M Y"))
 
 
 def _invisible(character: str) -> bool:

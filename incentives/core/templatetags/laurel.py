@@ -198,7 +198,7 @@ def relative(moment: datetime, now: datetime | None = None) -> str:
 
 def _day(local: datetime, today: datetime) -> str:
     days = (local.date() - today.date()).days
-    clock = formats.date_format(local, "H:i")
+    clock = formats.date_format(local, gettext("H:i"))
     named = {0: gettext("today %(at)s"), -1: gettext("yesterday %(at)s"), 1: gettext("tomorrow %(at)s")}
     if days in named:
         return named[days] % {"at": clock}
@@ -233,9 +233,17 @@ def duration(value: timedelta) -> str:
     if value is None:
         return EMPTY
     seconds = int(value.total_seconds())
-    parts = [(seconds // 86400, "d"), (seconds // 3600 % 24, "h"), (seconds // 60 % 60, "min"), (seconds % 60, "s")]
+    parts = [
+        (seconds // 86400, pgettext("days", "d")),
+        (seconds // 3600 % 24, pgettext("hours", "h")),
+        (seconds // 60 % 60, pgettext("minutes", "min")),
+        (seconds % 60, pgettext("seconds", "s")),
+    ]
     first = next((i for i, (count, _) in enumerate(parts) if count), 3)
-    return " ".join(f"{count}{NBSP}{unit}" for count, unit in parts[first : first + 2] if count) or f"0{NBSP}s"
+    return (
+        " ".join(f"{count}{NBSP}{unit}" for count, unit in parts[first : first + 2] if count)
+        or f"0{NBSP}{parts[-1][1]}"
+    )
 
 
 @register.simple_tag
