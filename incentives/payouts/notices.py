@@ -122,7 +122,7 @@ def choosing(items: list[Item], reader: Reader) -> Content | None:
             "Your reward still waits for your choice", "%(n)s rewards still wait for your choice", len(choices)
         )
     else:
-        subject = ngettext("Choose your reward", "Choose your %(n)s rewards", len(choices))
+        subject = ngettext("Choose which reward you get", "Choose your %(n)s rewards", len(choices))
     here = reader.user is not None and reader.user.can("me.choose")
     link = ""
     if here:

@@ -97,7 +97,7 @@ def test_the_mail_says_until_when_what_otherwise_and_where(asked):
     (message,) = mail.outbox
     body = message.body.replace("\xa0", " ")
     day = date_format(timezone.localtime(asked.asked.choice.deadline), "j M Y")
-    assert message.subject == "Choose your reward"
+    assert message.subject == "Choose which reward you get"
     assert f"100.00 USD (Free choice), until {day}; otherwise you get Demo." in body and asked.page in body
     assert "no account" not in body
 
