@@ -106,7 +106,7 @@ def trail_of(chain: earned.Chain, *, own: bool = False) -> Trail:
     sums: dict[int, int] = defaultdict(int)
     for pk, minor in rows.values_list("payout", "amount_minor"):
         sums[pk] += minor
-    payouts = Payout.objects.filter(pk__in=sums).select_related("order__product", "participant", "program")
+    payouts = Payout.objects.filter(pk__in=sums).select_related("order__product", "participant", "program", "choice")
     if own:  # as on their other pages: what was taken back before anybody decided is not theirs to see
         payouts = payouts.exclude(status=S.CANCELLED, order__isnull=True)
     found = list(payouts.order_by("pk").prefetch_related("approvals", "holds", "order__attempts"))

@@ -201,7 +201,9 @@ class _Book:
     def add_payouts(self) -> None:
         """Payouts taken back before anybody decided are nobody's to see, as on the page of rewards."""
         rows = Payout.objects.filter(participant=self.participant, created_at__lt=self.period.stop)
-        rows = rows.exclude(status=S.CANCELLED, order__isnull=True).select_related("program", "order", "participant")
+        rows = rows.exclude(status=S.CANCELLED, order__isnull=True).select_related(
+            "program", "order", "participant", "choice"
+        )
         rows = rows.annotate(
             back=Coalesce(Sum("allocations__amount_minor", filter=Q(allocations__amount_minor__lt=0)), 0)
         )

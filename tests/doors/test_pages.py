@@ -205,6 +205,7 @@ NEEDS_MORE = {
     "me/disputes/new/": "the line it is about (tests/disputes/test_pages.py)",
     "orders/<uuid:public_id>/withdraw/": "a proposed decision (tests/payouts/test_pages_access.py)",
     "orders/<uuid:public_id>/confirm/": "a proposed decision (tests/payouts/test_pages_access.py)",
+    "payouts/<uuid:public_id>/choose/": "several cards to choose from (tests/payouts/test_pages_access.py)",
     "me/claims/": "a participant of a partner (tests/claims/test_pages.py)",
     "me/claims/new/": "a participant of a partner (tests/claims/test_pages.py)",
     "me/people/": "an administrator of a partner (tests/portal/test_me.py)",

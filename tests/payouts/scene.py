@@ -53,7 +53,8 @@ class Scene:
         """A program for its own deals and for those that name none."""
         changes.setdefault("funded", "10000.00")
         changes.setdefault("name", f"Scene {next(_n)}")
-        changes.setdefault("delivery", MAILED)
+        if changes.get("currency", "USD") == "USD":
+            changes.setdefault("delivery", MAILED)
         own = {"field": "attributes.for", "op": "eq", "value": changes["name"]}
         changes.setdefault("qualifies", {"any": [own, {"not": {"field": "attributes.for", "op": "exists"}}]})
         return make_program(manager=changes.pop("manager", None) or make_user("manager"), **changes)
