@@ -117,7 +117,7 @@ def _again(order: RewardOrder) -> str:
 
 def order_in_words(order: RewardOrder, channel: Channel | None = None) -> str:
     """One or two sentences: what is known about this order, and what happens next."""
-    if order.state == O.BATCHED:
+    if order.state == O.BATCHED and order.batch:
         return f"{_batched(order)} {order_in_words(order.batch, channel)}"
     words = _BATCH.get(order.state) if order.is_batch else None
     text = str(words) if words else _ORDER[order.state](order)
@@ -181,6 +181,7 @@ def _ended(words: str):
 
 _ORDER = {
     O.DRAFT: _draft,
+    O.BATCHED: lambda order: _("It goes to the provider as a line of another order."),
     O.SUBMITTING: _submitting,
     O.PENDING: _pending,
     O.UNFUNDED: _unfunded,
