@@ -100,6 +100,7 @@ def _complete(method: str, operation: dict, source) -> None:
     who = "people and machines" if entry.machine else "people only"
     note = f"Scope `{scope}` ({who}); role permission: {' or '.join(f'`{name}`' for name in entry.opens)}."
     operation["description"] = f"{operation.get('description', '').strip()}\n\n{note}".strip()
+    operation["summary"] = operation["summary"].capitalize()
     wanted = getattr(source.view_func, "idempotent", "")
     if wanted:
         operation["parameters"] = [*operation["parameters"], KEY | {"required": wanted == "required"}]
