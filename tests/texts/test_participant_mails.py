@@ -48,12 +48,13 @@ def test_every_mail_to_participants_speaks_the_language(client, clock, settings,
     User.objects.update(language=language)
     with listening(language) as asked:
         deliver()
-        for moment in (datetime(2026, 8, 17, tzinfo=UTC), datetime(2026, 9, 5, tzinfo=UTC)):
+        for moment in (datetime(2026, 8, 17, tzinfo=UTC), datetime(2026, 9, 3, 12, tzinfo=UTC)):
             clock.move_to(moment)
             life.advance_by_date()
             announce_due()
             contests.seal_due(now=timezone.now())
             evaluate()
+            announce_due()  # of a contest that ended only once it is sealed
             deliver()
         guest = make_user("participant", email="guest@example.com", password="orchard-lantern-26", language=language)
         accounts.send_invitation(user=make_user("participant", language=language), actor=administrator)

@@ -30,7 +30,7 @@ NOT_A_PAGE = {
 SAME = {"Laurel", "CSV", "Excel (XLSX)"}
 """Besides words of which the catalogue says that they are the same (`Menu`); test_catalogues.py watches those."""
 DATA = re.compile(
-    r"(?:· )?(?:[A-Z]{2,3}|Scene \d+|OPP-\d+|INV-2026-\d+|Customer \d+|LX-1|\d+.bytes|\S+@example\.com|Demo,?"
+    r"(?:· )?(?:[A-Z]{2,3}|[0-9a-f-]{36}|Scene \d+|OPP-\d+|INV-2026-\d+|Customer \d+|LX-1|\d+.bytes|\S+@example\.com|Demo,?"
     r"|Demo, [\d.]+.USD|Acme Resale|Ana R(?:uiz|\.)|Ben O(?:de|\.)|Nia New|(?:Pat|Pia) Acme|[\w ]+ Person|Firewall"
     r"|invoice\.jpg|Levels|Race|Sprint|Spot awards|Reseller claims|House rules|Be|fair|For|Because of the invoice"
     r"|Which one\?|Mine is gone|It was 7,000|It is Bob's|And this\?)"

@@ -92,11 +92,11 @@ class World:
     def _contests(self) -> None:
         scene = self.scene
         self.race = scene.program(
-            name="Race", template="contest", rewards=[RANK], starts_on="2026-08-01", ends_on="2026-08-31", grace_days=2
+            name="Race", template="contest", rewards=[RANK], starts_on="2026-08-05", ends_on="2026-08-31", grace_days=2
         )
         other = make_participant("Ben Ode", user=make_user("participant", name="Ben Ode"))
-        scene.earn("500.00", program=self.race)
-        scene.earn("700.00", rep=other, program=self.race)
+        now = {"occurred_at": "2026-08-05T10:00:00Z", "attributes": {"for": "Race"}}
+        send(scene.crm, deal("R1", self.rep, "500.00", **now), deal("R2", other, "700.00", **now))
         self.old = scene.program(
             name="Sprint",
             template="contest",
