@@ -48,7 +48,7 @@ def test_every_mail_to_participants_speaks_the_language(client, clock, settings,
     User.objects.update(language=language)
     with listening(language) as asked:
         deliver()
-        for moment in (datetime(2026, 8, 17, tzinfo=UTC), datetime(2026, 9, 3, 12, tzinfo=UTC)):
+        for moment in (datetime(2026, 8, 19, tzinfo=UTC), datetime(2026, 9, 3, 12, tzinfo=UTC)):
             clock.move_to(moment)
             life.advance_by_date()
             announce_due()
