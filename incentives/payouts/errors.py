@@ -1,5 +1,7 @@
 """What can go wrong between an earning and its card."""
 
+from django.utils.translation import gettext_lazy as _
+
 from incentives.core.errors import DomainError
 
 
@@ -52,13 +54,13 @@ class ChoiceClosed(DomainError):
 
     code = "choice_closed"
     status = 409
-    user_message = "This reward cannot be chosen any more: it was approved or has ended."
+    user_message = _("This reward cannot be chosen any more: it was approved or has ended.")
 
 
 class ChoiceInvalid(DomainError):
     code = "choice_invalid"
     status = 409
-    user_message = "This reward cannot be sent for this amount. Choose another one of the list."
+    user_message = _("This reward cannot be sent for this amount. Choose another one of the list.")
 
 
 class CannotBuild(DomainError):

@@ -340,6 +340,7 @@ def preview_build(program: Program) -> Preview:
         else:
             preview.rows.append(_row(plan, participation.participant, due))
     preview.rows.sort(key=lambda row: (-row.due.minor, row.participant.name))
+    preview.skipped.sort(key=lambda skip: skip.participant.name)
     return preview
 
 

@@ -13,7 +13,22 @@ LANGUAGES = [code for code, _name in settings.LANGUAGES if code != "en"]
 PLURALS = {"es": 3, "fr": 2}
 PLACE = re.compile(r"%\(\w+\)[a-z]|%%|\{\w*\}|%[sd]")
 TAG = re.compile(r"</?[a-z][^>]*>")
-WORDS = {"Laurel", "CSV", "Excel", "XLSX", "PDF", "JSON", "SHA", "nbsp", "middot", "amp", "hooks", "events"}
+WORDS = {
+    "Laurel",
+    "CSV",
+    "Excel",
+    "XLSX",
+    "PDF",
+    "JSON",
+    "SHA",
+    "nbsp",
+    "middot",
+    "amp",
+    "hooks",
+    "events",
+    "openapi",
+    "json",
+}
 """Words that stand in templates as they are."""
 
 

@@ -1,7 +1,7 @@
 """Every e-mail that participants get, in every language: each text asked for while it is made has a translation."""
 
 import re
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 
 import pytest
 from django.conf import settings as django_settings
@@ -61,8 +61,10 @@ def test_every_mail_to_participants_speaks_the_language(client, clock, settings,
         for address in (guest.email, "nobody-here@example.com"):
             client.post("/accounts/password/reset/", {"email": address}, headers={"accept-language": language})
         cards = list(ageing.delivered_cards().filter(participant=world.rep).order_by("pk"))
-        ageing.message_for(cards[:1]).send()
-        ageing.message_for(cards).send()
+        for some in (cards[:1], cards[1:]):
+            ageing.remind_many(payouts=some, actor=world.manager)
+            clock.shift(timedelta(minutes=10))
+            deliver()
     told = set(Notification.objects.filter(delivery__isnull=False).values_list("kind", flat=True))
     mine = {one.name for one in registry.every() if not one.duty and one.concerns(world.rep_user)}
     assert mine - told == set(), "kinds of notices to participants that the world does not bring about"

@@ -38,11 +38,16 @@ DATA = re.compile(
 """What the world's people, programs, deals and remarks are called."""
 
 
+FOR_PROGRAMMERS = ("api/v1/docs", "profile/tokens/")
+"""Pages about the API, whose documents are in English."""
+
+
 def of_participants() -> set[str]:
     return {
         address
         for address, _name, page in PAGES
-        if page.permission is None or any(ROLES & set(GRANTS[wanted]) for wanted in permissions(page))
+        if not address.startswith(FOR_PROGRAMMERS)
+        and (page.permission is None or any(ROLES & set(GRANTS[wanted]) for wanted in permissions(page)))
     }
 
 
@@ -117,8 +122,9 @@ accounts/context_processors accounts/forms accounts/models claims/forms claims/m
 claims/wording claims/services/drafts core/listing core/templatetags/laurel disputes/models disputes/notices
 disputes/own_views earnings/causes earnings/chain earnings/leaderboards earnings/notices earnings/record
 earnings/standings earnings/wording notifications/own_views notifications/preferences notifications/registry
-notifications/rendering payouts/chain payouts/notices portal/board_views portal/estimate_views portal/progress
-portal/terms_views portal/views programs/selectors programs/summary programs/told reports/periods reports/statement_pdf
+notifications/rendering payouts/chain payouts/choice_models payouts/notices portal/board_views portal/choice_views
+portal/estimate_views portal/progress portal/terms_views portal/views programs/selectors programs/summary programs/told
+reports/notices reports/periods reports/statement_pdf
 """.split()
 """Modules of which everything has to be translated."""
 

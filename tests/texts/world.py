@@ -24,7 +24,7 @@ from rewards.orders import change_state
 from tests.awards.conftest import Pots
 from tests.claims.scene import Scene as Claims
 from tests.factories import deal, make_participant, make_partner, make_user, send
-from tests.payouts.scene import LINKS
+from tests.payouts.scene import LINKS, TWO
 from tests.payouts.scene import Scene as Payouts
 
 RANK = {"type": "rank", "by": "participant", "prizes": [{"ranks": "1", "amount": "300.00"}]}
@@ -48,6 +48,7 @@ class World:
         self.manager = self.scene.manager
         self._claims()
         self._money()
+        self._choices()
         self._contests()
         self._disputes()
         self.scene.terms(self.links.program)
@@ -88,6 +89,15 @@ class World:
         scene.earn("8000.00", object_id="L1", program=self.levels)
         own = {"attributes": {"for": "Levels"}, "kind": "deal.updated", "state": "won"}
         send(scene.crm, deal("L1", self.rep, "3000.00", version=2, **own))  # a correction, with its reason
+
+    def _choices(self) -> None:
+        scene = self.scene
+        scene.second_product()
+        program = scene.program(name="Free choice", delivery=TWO)
+        self.to_choose, self.chosen = (scene.payout(program=program) for _number in range(2))
+        answer = {"product_id": "OTHER", "actor": self.rep_user, "always": True}
+        payouts.choose_reward(payout_id=self.chosen.pk, **answer)
+        self.settled = scene.payout(program=program, approve=True)  # by the standing preference
 
     def _contests(self) -> None:
         scene = self.scene
@@ -149,6 +159,14 @@ def tour(world: World, visit: Visit) -> None:
         visit(rep, f"/me/statement/?period={period}")
     visit(rep, "/me/statement.pdf?period=all")
     visit(rep, reverse("portal:reveal", args=[world.links.public_id]), {})
+    visit(rep, "/me/choices/")
+    visit(newcomer, "/me/choices/")
+    for payout in (world.to_choose, world.chosen, world.settled):
+        visit(rep, reverse("portal:choose", args=[payout.public_id]))
+    choose = reverse("portal:choose", args=[world.to_choose.public_id])
+    visit(rep, choose, {}, expect=400)
+    visit(rep, choose, {"product": "NOPE"}, expect=409)
+    visit(rep, "/me/choices/forget/", {"currency": "EUR"}, expect=302)
     for line in world.lines:
         visit(rep, reverse("portal:earning", args=[line.public_id]))
     visit(rep, reverse("portal:earning-json", args=[world.line.public_id]))
