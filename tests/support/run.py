@@ -32,8 +32,10 @@ EXPECTED_SKIPS = ("needs ../shared/",)
 """Beginnings of the reasons a test may have to skip, even in CI: what lies outside a clone."""
 INTERRUPTED = 2
 """pytest's exit status after Ctrl-C."""
-TIME_LIMIT = int(os.environ.get("LAUREL_TEST_TIMEOUT", "1500"))
+TIME_LIMIT = int(os.environ.get("LAUREL_TEST_TIMEOUT", "2100"))
 """Seconds one pass may take before it is ended as failed."""
+SLOWEST = ("--durations=25", "--durations-min=5")
+"""What to make faster first, when a pass takes long."""
 
 
 def say(text: str) -> None:
@@ -77,7 +79,16 @@ def run_pass(name: str, arguments: list[str], environment: dict[str, str]) -> di
     with tempfile.TemporaryDirectory(prefix="laurel-test-", ignore_cleanup_errors=True) as folder:
         report = Path(folder) / "report.json"
         own = {"LAUREL_TEST_REPORT": str(report), "LAUREL_TEST_TMP": folder}
-        command = [sys.executable, "-m", "pytest", "-p", "tests.support.report", *parallel(arguments), *arguments]
+        command = [
+            sys.executable,
+            "-m",
+            "pytest",
+            "-p",
+            "tests.support.report",
+            *SLOWEST,
+            *parallel(arguments),
+            *arguments,
+        ]
         started = time.monotonic()
         process = subprocess.Popen(
             command, cwd=ROOT, env={**os.environ, **environment, **own}, preexec_fn=services.die_with_parent
