@@ -32,7 +32,7 @@ SAME = {"Laurel", "CSV", "Excel (XLSX)"}
 DATA = re.compile(
     r"(?:· )?(?:[A-Z]{2,3}|[0-9a-f-]{36}|Scene \d+|OPP-\d+|INV-2026-\d+|Customer \d+|LX-1|\d+.bytes|\S+@example\.com|Demo,?"
     r"|Demo, [\d.]+.USD|Acme Resale|Ana R(?:uiz|\.)|Ben O(?:de|\.)|Nia New|(?:Pat|Pia) Acme|[\w ]+ Person|Firewall"
-    r"|invoice\.jpg|Levels|Race|Sprint|Spot awards|Reseller claims|House rules|Be|fair|For|Because of the invoice"
+    r"|invoice\.jpg|Free choice|(?:: )?Other|Levels|Race|Sprint|Spot awards|Reseller claims|House rules|Be|fair|For|Because of the invoice"
     r"|Saved the renewal|Which one\?|Mine is gone|It was 7,000|It is Bob's|And this\?)"
 )
 """What the world's people, programs, deals and remarks are called."""
