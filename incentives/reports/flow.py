@@ -66,6 +66,7 @@ REASONS = {
     "approved": {
         "waiting": _("Waits for approval"),
         **{f"held_{kind}": format_lazy(_("Held: {kind}"), kind=kind.label) for kind in Hold.Kind},
+        f"held_{Hold.Kind.REVIEW}": Hold.Kind.REVIEW.label,  # which says so already
         "to_build": _("Due; the next build pays it"),
         "not_due_yet": _("Held back for the program's hold days"),
         "below_minimum": _("Carried: below the program's minimum"),

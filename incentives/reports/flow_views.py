@@ -149,7 +149,29 @@ SORTS = {
 }
 
 
-class ReconciliationPage(ListPage):
+class KeptPage(ListPage):
+    """A list whose rows cost much: made once per request, in `sort`, for the table and the figures above it."""
+
+    @cached_property
+    def found(self) -> Rows:
+        return super().rows()
+
+    def rows(self) -> Rows:
+        return self.found
+
+
+class ProgramsPage(KeptPage):
+    """Rows are computed for the programs that match."""
+
+    def get_queryset(self):
+        return Program.objects.all()
+
+    @cached_property
+    def wishes(self) -> dict:
+        return self.filters.form.cleaned_data if self.filters.is_valid() else {}
+
+
+class ReconciliationPage(ProgramsPage):
     permission = "reconciliation.view"
     title = _("Reconciliation")
     lead = _("What was earned on each day, and how far it has come: approved, ordered, issued, delivered. Each difference has its reasons.")  # fmt: skip
@@ -178,13 +200,6 @@ class ReconciliationPage(ListPage):
                sort="status"),
     )  # fmt: skip
 
-    def get_queryset(self):
-        return Program.objects.all()
-
-    @cached_property
-    def wishes(self) -> dict:
-        return self.filters.form.cleaned_data if self.filters.is_valid() else {}
-
     def sort(self, qs) -> Rows:
         """The lines are computed for the programs that match, then chosen and sorted here."""
         if self.wishes.get("currency"):
@@ -201,13 +216,6 @@ class ReconciliationPage(ListPage):
         if column is not None:
             rows.sort(key=SORTS[column.sort], reverse=descending)
         return Rows(rows)
-
-    @cached_property
-    def found(self) -> Rows:
-        return super().rows()
-
-    def rows(self) -> Rows:
-        return self.found
 
     def get_context(self) -> dict:
         sums = flow.totals(row.line for row in self.rows())
@@ -266,7 +274,7 @@ class ItemRow:
         return self.thing.get_absolute_url()
 
 
-class DayPage(ListPage):
+class DayPage(KeptPage):
     """One program's day: the five figures, each difference with its reasons, and the rows behind them."""
 
     permission = "reconciliation.view"
@@ -321,13 +329,6 @@ class DayPage(ListPage):
             ItemRow(item, thing, self.program.currency) for item, thing in zip(found, things, strict=True) if thing
         )
 
-    @cached_property
-    def found(self) -> Rows:
-        return super().rows()
-
-    def rows(self) -> Rows:
-        return self.found
-
     def get_context(self) -> dict:
         scope = flow.Scope(Program.objects.filter(pk=self.program.pk), self.day, self.day)
         sums = [_sum(line) for line in flow.totals(flow.lines(scope))]
@@ -378,7 +379,7 @@ def cost(name: str, label, **more) -> Column:
     return Column(name, label, lambda row: row.line.money(name), kind="money", sort=name, **more)
 
 
-class CostsPage(ListPage):
+class CostsPage(ProgramsPage):
     permission = "reconciliation.view"
     title = _("Cost against estimate")
     lead = _(
@@ -406,17 +407,13 @@ class CostsPage(ListPage):
         Column("why", _("Reasons"), lambda row: "; ".join(map(str, row.reasons)), template="reports/_why.html"),
     )  # fmt: skip
 
-    def get_queryset(self):
-        return Program.objects.all()
-
     def sort(self, qs) -> Rows:
-        wishes = self.filters.form.cleaned_data if self.filters.is_valid() else {}
-        if wishes.get("currency"):
-            qs = qs.filter(currency=wishes["currency"])
+        if self.wishes.get("currency"):
+            qs = qs.filter(currency=self.wishes["currency"])
         programs = {program.pk: program for program in qs.order_by()}
-        found = costs.cost_lines(qs.order_by(), month_from(wishes.get("month") or None)) if programs else []
+        found = costs.cost_lines(qs.order_by(), month_from(self.wishes.get("month") or None)) if programs else []
         rows = [CostRow(programs[line.program_id], line) for line in found]
-        if wishes.get("show"):
+        if self.wishes.get("show"):
             rows = [row for row in rows if row.line.difference or row.line.reasons]
         column, descending = self.sorting
         rows.sort(key=lambda row: (row.line.month, row.program.name.lower()), reverse=True)
@@ -425,13 +422,6 @@ class CostsPage(ListPage):
         elif column is not None:
             rows.sort(key=lambda row: getattr(row.line, column.sort), reverse=descending)
         return Rows(rows)
-
-    @cached_property
-    def found(self) -> Rows:
-        return super().rows()
-
-    def rows(self) -> Rows:
-        return self.found
 
     def get_context(self) -> dict:
         figures = (("expected", _("Expected")), ("posted", _("Posted")), ("difference", _("Difference")))
