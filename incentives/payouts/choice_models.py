@@ -24,6 +24,14 @@ class ProductChoice(models.Model):
         DEFAULT = "default", _("the default, after the deadline")
         STAFF = "staff", _("chosen for the recipient")
 
+    TO_RECIPIENT = {
+        How.RECIPIENT: _("chosen by you"),
+        How.PREFERENCE: _("by your standing preference"),
+        How.DEFAULT: How.DEFAULT.label,
+        How.STAFF: _("chosen for you"),
+    }
+    """`how` as its recipient reads it."""
+
     payout = models.OneToOneField("payouts.Payout", on_delete=models.PROTECT, related_name="choice")
     allowed = models.JSONField(
         default=list,
@@ -63,6 +71,10 @@ class ProductChoice(models.Model):
 
     def __str__(self):
         return self.product_name or str(_("Not chosen yet"))
+
+    @property
+    def how_to_recipient(self) -> str:
+        return self.TO_RECIPIENT.get(self.how, "")
 
     @property
     def answered(self) -> bool:

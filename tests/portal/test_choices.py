@@ -48,7 +48,7 @@ def test_choosing_says_what_until_when_and_what_otherwise(asked, as_user):
     assert "You get Other." in page.text and "You can change it until it is approved." in page.text
     assert "Always, where it is allowed" in page.text
     assert RewardPreference.objects.get().product_name == "Other"
-    assert "Now it is Other (chosen by the recipient)." in assert_page_clean(client.get(asked.page)).text
+    assert "Now it is Other (chosen by you)." in assert_page_clean(client.get(asked.page)).text
     services.approve_payout(payout_id=asked.asked.pk, actor=asked.finance)
     page = assert_page_clean(client.get(asked.page))
     assert "It is Other." in page.text and "It cannot be changed any more" in page.text
